@@ -1,0 +1,32 @@
+/** Chunk ids: digests of a chunk's plain bytes (spec/formats/castr.md). */
+
+/** Digest of a chunk's plain bytes as 64 lower-case hex digits. Usable as map key, printable as is. */
+export type ChunkId = string & { readonly __chunkId: unique symbol };
+
+/** The digests that can name chunks. An index says which one it uses. */
+export type DigestName = 'sha512-256' | 'sha256';
+
+/** Length of a chunk id in bytes. */
+export const CHUNK_ID_LENGTH = 32;
+
+const ID_PATTERN = /^[0-9a-f]{64}$/;
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
+
+/** The id written as `text`, or undefined if that is not a chunk id. */
+export function parseChunkId(text: string): ChunkId | undefined {
+  return ID_PATTERN.test(text) ? (text as ChunkId) : undefined;
+}
+
+/** The id stored as 32 bytes at `offset`. */
+export function chunkIdFromBytes(bytes: Uint8Array, offset = 0): ChunkId {
+  let text = '';
+  for (let i = offset; i < offset + CHUNK_ID_LENGTH; i++) text += HEX[bytes[i]];
+  return text as ChunkId;
+}
+
+/** Writes the id as 32 bytes at `offset`. */
+export function writeChunkId(id: ChunkId, bytes: Uint8Array, offset: number): void {
+  for (let i = 0; i < CHUNK_ID_LENGTH; i++) {
+    bytes[offset + i] = Number.parseInt(id.slice(2 * i, 2 * i + 2), 16);
+  }
+}

@@ -1,0 +1,31 @@
+/** What pipelines can say, on top of the errors of formats and store. */
+import { CasError, type ErrorParts } from '../formats/errors.ts';
+
+export type PipelineErrorCode =
+  /** The input could not be read completely, or changed while it was read. */
+  | 'SOURCE_INCOMPLETE'
+  | 'VERIFY_FAILED'
+  | 'UNSAFE_NAME'
+  | 'UNSAFE_TARGET'
+  | 'INDEX_MISSING'
+  | 'STORE_MISSING'
+  | 'TARGET_FULL'
+  | 'DENIED'
+  /** The platform or an absent optional part cannot do what is needed. */
+  | 'UNSUPPORTED'
+  | 'ABORTED'
+  | 'USAGE'
+  /** Any other failed system call. */
+  | 'IO';
+
+export class PipelineError extends CasError {
+  constructor(code: PipelineErrorCode, parts: ErrorParts) {
+    super(code, parts);
+    this.name = 'PipelineError';
+  }
+}
+
+/** @throws PipelineError `ABORTED` if the signal has fired */
+export function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw new PipelineError('ABORTED', { reason: 'interrupted' });
+}

@@ -1,0 +1,71 @@
+/**
+ * ObjectBackend: dumb storage of named byte strings, the only thing a new kind of storage has to
+ * implement. It knows nothing of chunks. Every implementation passes test/conformance/backend.ts.
+ */
+
+/** Relative name of an object: components of `[A-Za-z0-9._-]`, not starting with `.`, joined by `/`. */
+export type ObjectKey = string;
+
+export interface SignalOption {
+  readonly signal?: AbortSignal;
+}
+
+export interface ObjectInfo {
+  /** Bytes. */
+  readonly size: number;
+  readonly modified: Date;
+}
+
+export interface ListedObject extends ObjectInfo {
+  readonly key: ObjectKey;
+}
+
+/** What a backend can do. Asked before the work, never discovered by failure. */
+export interface BackendAbilities {
+  readonly write: boolean;
+  readonly list: boolean;
+  readonly remove: boolean;
+}
+
+export interface ObjectBackend {
+  /** For messages; never contains credentials. */
+  readonly label: string;
+  readonly can: BackendAbilities;
+
+  /**
+   * The whole object, never a part of it.
+   * @throws ObjectMissing if the storage said so; LimitExceeded above `maxSize` bytes; otherwise a
+   * StorageError.
+   */
+  get(key: ObjectKey, options?: SignalOption & { readonly maxSize?: number }): Promise<Uint8Array>;
+
+  /** Size and time of an object, undefined if the storage said that it is missing. */
+  stat(key: ObjectKey, options?: SignalOption): Promise<ObjectInfo | undefined>;
+
+  /**
+   * Takes the object over: after this resolves, `bytes` may be reused, and the object becomes
+   * durable and then visible, as a whole or not at all, at the latest when {@link flush} resolves.
+   * Replaces atomically; with `ifAbsent`, an object that is there (or accepted before) stays.
+   */
+  put(
+    key: ObjectKey,
+    bytes: Uint8Array,
+    options?: SignalOption & { readonly ifAbsent?: boolean },
+  ): Promise<'stored' | 'present'>;
+
+  /**
+   * Barrier: resolves when everything accepted before is durable and visible under its name, also
+   * after a power cut.
+   * @throws StorageError if any of it could not be stored
+   */
+  flush(options?: SignalOption): Promise<void>;
+
+  /** Removing what is not there succeeds. */
+  remove(key: ObjectKey, options?: SignalOption): Promise<void>;
+
+  /** All visible objects whose key begins with `prefix`, in no particular order. */
+  list(prefix: string, options?: SignalOption): AsyncIterable<ListedObject>;
+
+  /** Gives up what was accepted but not flushed, and frees all resources. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,36 @@
+/** What storage can say. "Missing" is said only when the storage said missing. */
+import { CasError, type ErrorParts } from '../formats/errors.ts';
+
+export type StorageErrorCode = 'DENIED' | 'UNAVAILABLE' | 'TARGET_FULL' | 'IO';
+
+/** Storage refused, failed or could not be reached; nothing is known about the object. */
+export class StorageError extends CasError {
+  constructor(code: StorageErrorCode, parts: ErrorParts) {
+    super(code, parts);
+    this.name = 'StorageError';
+  }
+}
+
+/** The storage says that there is no such object. */
+export class ObjectMissing extends CasError {
+  constructor(parts: ErrorParts) {
+    super('OBJECT_MISSING', parts);
+    this.name = 'ObjectMissing';
+  }
+}
+
+/** No source has the chunk. */
+export class ChunkMissing extends CasError {
+  constructor(parts: ErrorParts) {
+    super('CHUNK_MISSING', parts);
+    this.name = 'ChunkMissing';
+  }
+}
+
+/** A chunk is there, but its bytes are not what its name says. */
+export class ChunkDamaged extends CasError {
+  constructor(parts: ErrorParts) {
+    super('CHUNK_DAMAGED', parts);
+    this.name = 'ChunkDamaged';
+  }
+}

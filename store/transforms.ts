@@ -1,0 +1,37 @@
+/** Pure byte work that a castr store needs; lib supplies the implementations. */
+import type { ChunkId, DigestName } from '../formats/chunk-id.ts';
+
+/** A value, or a promise of it where the implementation cannot be synchronous. */
+export type Awaitable<T> = T | Promise<T>;
+
+export interface Digest {
+  readonly name: DigestName;
+  /** Id of the bytes, synchronous: it is the hot path. */
+  hash(bytes: Uint8Array): ChunkId;
+  /** A running digest for streams. */
+  stream(): DigestStream;
+}
+
+export interface DigestStream {
+  update(bytes: Uint8Array): void;
+  /** The digest of everything so far; ends the stream. */
+  finish(): ChunkId;
+}
+
+export type CodecName = 'zstd' | 'xz' | 'gzip';
+
+/** One compression algorithm. Passes test/conformance/codec.ts. */
+export interface Codec {
+  readonly name: CodecName;
+  /** One complete stream in a new array. */
+  compress(plain: Uint8Array): Awaitable<Uint8Array>;
+  /**
+   * Decodes exactly one stream with nothing behind it.
+   * @throws LimitExceeded as soon as more than `ceiling` bytes would come out
+   * @throws FormatError on damaged, truncated or trailing data
+   */
+  decompress(stored: Uint8Array, ceiling: number): Awaitable<Uint8Array>;
+}
+
+/** All codecs of a program, for stores that must read whatever they find. */
+export type Codecs = Readonly<Record<CodecName, Codec>>;
