@@ -2,8 +2,11 @@
 import { CasError, type ErrorParts } from '../formats/errors.ts';
 
 export type PipelineErrorCode =
-  /** The input could not be read completely, or changed while it was read. */
+  /** Done, but some input could not be read or changed while it was read. */
   | 'SOURCE_INCOMPLETE'
+  /** The input changed so that no true archive of it can be written. */
+  | 'SOURCE_CHANGED'
+  | 'NOT_IN_ARCHIVE'
   | 'VERIFY_FAILED'
   | 'UNSAFE_NAME'
   | 'UNSAFE_TARGET'
