@@ -81,6 +81,11 @@ export class IndexBuilder {
   #ids = new Uint8Array(1024 * CHUNK_ID_LENGTH);
   #count = 0;
 
+  /** Chunks added so far. */
+  get count(): number {
+    return this.#count;
+  }
+
   /** Bytes covered so far. */
   get totalSize(): number {
     return this.#count === 0 ? 0 : this.#ends[this.#count - 1];
