@@ -1,0 +1,177 @@
+/**
+ * The only file that declares functions of the C library (through koffi). Used by its neighbours in
+ * lib/os, which give them safe types; a wrong declaration here is a crash, not an exception. Symbols
+ * are looked up in the global scope of the process, so that fakeroot and pseudo are honoured.
+ */
+import { loadKoffi } from './koffi.node.ts';
+import { systemFailure } from './system-error.node.ts';
+
+/** Memory of ours that a function reads or fills during the call. */
+type Memory = Uint8Array | null;
+/** Address in foreign memory, as koffi hands it out; null for none. */
+export type Address = unknown;
+
+/** Functions that some C libraries lack. */
+interface NewerLibc {
+  statx(directory: number, path: Memory, flags: number, mask: number, out: Memory): number;
+  renameat2(fromDir: number, from: Memory, toDir: number, to: Memory, flags: number): number;
+  syncfs(fd: number): number;
+}
+
+export interface Libc extends Partial<NewerLibc> {
+  openat(directory: number, path: Memory, flags: number, type: 'uint32_t', mode: number): number;
+  lgetxattr(path: Memory, name: Memory, value: Memory, size: number): number;
+  getxattr(path: Memory, name: Memory, value: Memory, size: number): number;
+  fgetxattr(fd: number, name: Memory, value: Memory, size: number): number;
+  llistxattr(path: Memory, list: Memory, size: number): number;
+  listxattr(path: Memory, list: Memory, size: number): number;
+  flistxattr(fd: number, list: Memory, size: number): number;
+  lsetxattr(path: Memory, name: Memory, value: Memory, size: number, flags: number): number;
+  setxattr(path: Memory, name: Memory, value: Memory, size: number, flags: number): number;
+  fsetxattr(fd: number, name: Memory, value: Memory, size: number, flags: number): number;
+  lremovexattr(path: Memory, name: Memory): number;
+  removexattr(path: Memory, name: Memory): number;
+  fremovexattr(fd: number, name: Memory): number;
+  utimensat(directory: number, path: Memory, times: Memory, flags: number): number;
+  futimens(fd: number, times: Memory): number;
+  ioctl(fd: number, request: number, type: 'void *', argument: Memory): number;
+  mknod(path: Memory, mode: number, device: bigint): number;
+  lseek(fd: number, offset: number, whence: number): number | bigint;
+  fallocate(fd: number, mode: number, offset: number, length: number): number;
+  getpwuid(uid: number): Address;
+  getgrgid(gid: number): Address;
+  getpwnam(name: Memory): Address;
+  getgrnam(name: Memory): Address;
+  strlen(text: Address): number;
+  socket(domain: number, type: number, protocol: number): number;
+  sendto(fd: number, data: Memory, size: number, flags: number, to: Memory, toSize: number): number;
+  close(fd: number): number;
+}
+
+const PROTOTYPES: { readonly [Name in keyof Libc]-?: string } = {
+  statx: 'int statx(int, const void *, int, uint32_t, void *)',
+  openat: 'int openat(int, const void *, int, ...)',
+  lgetxattr: 'long lgetxattr(const void *, const void *, void *, size_t)',
+  getxattr: 'long getxattr(const void *, const void *, void *, size_t)',
+  fgetxattr: 'long fgetxattr(int, const void *, void *, size_t)',
+  llistxattr: 'long llistxattr(const void *, void *, size_t)',
+  listxattr: 'long listxattr(const void *, void *, size_t)',
+  flistxattr: 'long flistxattr(int, void *, size_t)',
+  lsetxattr: 'int lsetxattr(const void *, const void *, const void *, size_t, int)',
+  setxattr: 'int setxattr(const void *, const void *, const void *, size_t, int)',
+  fsetxattr: 'int fsetxattr(int, const void *, const void *, size_t, int)',
+  lremovexattr: 'int lremovexattr(const void *, const void *)',
+  removexattr: 'int removexattr(const void *, const void *)',
+  fremovexattr: 'int fremovexattr(int, const void *)',
+  utimensat: 'int utimensat(int, const void *, const void *, int)',
+  futimens: 'int futimens(int, const void *)',
+  ioctl: 'int ioctl(int, ulong, ...)',
+  mknod: 'int mknod(const void *, uint32_t, uint64_t)',
+  syncfs: 'int syncfs(int)',
+  renameat2: 'int renameat2(int, const void *, int, const void *, uint32_t)',
+  lseek: 'int64_t lseek64(int, int64_t, int)',
+  fallocate: 'int fallocate64(int, int, int64_t, int64_t)',
+  getpwuid: 'void *getpwuid(uint32_t)',
+  getgrgid: 'void *getgrgid(uint32_t)',
+  getpwnam: 'void *getpwnam(const void *)',
+  getgrnam: 'void *getgrnam(const void *)',
+  strlen: 'size_t strlen(const void *)',
+  socket: 'int socket(int, int, int)',
+  sendto: 'long sendto(int, const void *, size_t, int, const void *, uint32_t)',
+  close: 'int close(int)',
+};
+
+const NEWER: ReadonlySet<string> = new Set<keyof NewerLibc>(['statx', 'renameat2', 'syncfs']);
+
+type AsyncCall = (...parameters: readonly unknown[]) => void;
+
+let bound: { readonly libc: Libc | undefined } | undefined;
+
+/**
+ * The functions of the C library, or undefined without koffi. Functions that an older C library
+ * lacks are absent.
+ */
+export function libc(): Libc | undefined {
+  bound ??= { libc: bind() };
+  return bound.libc;
+}
+
+/** Whether the C library can be called at all. */
+export function nativeAvailable(): boolean {
+  return libc() !== undefined;
+}
+
+function bind(): Libc | undefined {
+  const koffi = loadKoffi();
+  if (koffi === undefined || process.platform !== 'linux') return undefined;
+  const scope = koffi.load(null);
+  const functions: Record<string, unknown> = {};
+  for (const [name, prototype] of Object.entries(PROTOTYPES)) {
+    try {
+      functions[name] = scope.func(prototype);
+    } catch (error) {
+      if (!NEWER.has(name)) throw error;
+    }
+  }
+  return functions as unknown as Libc;
+}
+
+/** The error number the last call left; valid only right after it. */
+export function lastErrno(): number {
+  return loadKoffi()?.errno() ?? 0;
+}
+
+/**
+ * Result of a call that returns a negative number on failure.
+ * @param step what was attempted, for the message.
+ * @throws PipelineError without subject; the caller knows the name.
+ */
+export function check(result: number, step: string): number {
+  if (result >= 0) return result;
+  throw systemFailure(step, lastErrno());
+}
+
+/** Runs `syncfs` on a thread of koffi; resolves to whether it succeeded. The error number is lost. */
+export function syncfsInBackground(call: NewerLibc['syncfs'], fd: number): Promise<boolean> {
+  const { async: start } = call as unknown as { readonly async: AsyncCall };
+  return new Promise((resolve, reject) => {
+    start(fd, (error: Error | null, result: number) => {
+      if (error !== null) reject(error);
+      else resolve(result === 0);
+    });
+  });
+}
+
+/** The bytes of a NUL-terminated foreign text, copied; undefined for a null address. */
+export function bytesAt(address: Address): Uint8Array | undefined {
+  const koffi = loadKoffi();
+  const length = address === null ? undefined : libc()?.strlen(address);
+  if (koffi === undefined || length === undefined) return undefined;
+  return Uint8Array.from(koffi.decode(address, 'uint8_t', length) as Iterable<number>);
+}
+
+/** A field of a foreign structure. @param offset in bytes. */
+export function fieldAt<Value>(address: Address, offset: number, type: 'void *' | 'uint32_t') {
+  return loadKoffi()?.decode(address, offset, type) as Value | undefined;
+}
+
+const LONGEST_TEXT = 8192;
+const scratch = [Buffer.alloc(LONGEST_TEXT), Buffer.alloc(LONGEST_TEXT)] as const;
+
+/**
+ * `bytes` followed by a NUL, in memory that is reused by the next call with the same `slot`.
+ * @throws PipelineError if there is a NUL inside or the text is longer than any path can be.
+ */
+export function terminated(bytes: Uint8Array, slot: 0 | 1 = 0): Buffer {
+  if (bytes.length >= LONGEST_TEXT) throw systemFailure('use path', 'ENAMETOOLONG');
+  if (bytes.includes(0)) throw systemFailure('use path', 'EINVAL');
+  const memory = scratch[slot];
+  memory.set(bytes);
+  memory[bytes.length] = 0;
+  return memory;
+}
+
+/** Bytes of a pointer, which is also those of the C type `long` on Linux. */
+export function pointerSize(): number {
+  return loadKoffi()?.sizeof('void *') ?? 8;
+}
