@@ -1,0 +1,92 @@
+/**
+ * The goodbye table: the record that ends a directory and lets a reader find a name in it without
+ * reading the rest. Used by the catar serializer. Implements spec/formats/catar.md, "GOODBYE".
+ */
+import { writeU32, writeU64 } from './bytes.ts';
+import type { Hash64 } from './siphash.ts';
+
+/** One child of a directory, as the table needs it. */
+export interface GoodbyeItem {
+  /** Archive offset of the child's FILENAME record. */
+  readonly filenameOffset: number;
+  /** Bytes from the FILENAME record to the end of the child. */
+  readonly size: number;
+  /** `hashName` of the child's name. */
+  readonly hash: Hash64;
+}
+
+const GOODBYE_TYPE = 0xdfd35c5e8327c403n;
+const TAIL_MARKER = 0x57446fa533702943n;
+const HEADER_LENGTH = 16;
+const ITEM_LENGTH = 24;
+
+/**
+ * The complete GOODBYE record of a directory.
+ * @param items the children in archive order
+ * @param goodbyeOffset archive offset at which this record will begin
+ * @param entryOffset archive offset of the directory's ENTRY record
+ */
+export function encodeGoodbye(
+  items: readonly GoodbyeItem[],
+  goodbyeOffset: number,
+  entryOffset: number,
+): Uint8Array {
+  const size = HEADER_LENGTH + ITEM_LENGTH * (items.length + 1);
+  const record = new Uint8Array(size);
+  writeU64(record, 0, size);
+  writeU64(record, 8, GOODBYE_TYPE);
+  const sorted = sortedByHash(items);
+  let offset = HEADER_LENGTH;
+  for (const rank of goodbyeOrder(items.length)) {
+    const item = items[sorted[rank]];
+    writeU64(record, offset, goodbyeOffset - item.filenameOffset);
+    writeU64(record, offset + 8, item.size);
+    writeU32(record, offset + 16, item.hash.low);
+    writeU32(record, offset + 20, item.hash.high);
+    offset += ITEM_LENGTH;
+  }
+  writeU64(record, offset, goodbyeOffset - entryOffset);
+  writeU64(record, offset + 8, size);
+  writeU64(record, offset + 16, TAIL_MARKER);
+  return record;
+}
+
+/** Positions of the items in the order of their hashes; equal hashes stay in archive order. */
+function sortedByHash(items: readonly GoodbyeItem[]): Uint32Array {
+  const positions = Uint32Array.from(items, (_, position) => position);
+  return positions.sort((a, b) => {
+    const left = items[a].hash;
+    const right = items[b].hash;
+    return left.high - right.high || left.low - right.low || a - b;
+  });
+}
+
+/**
+ * Which of `count` sorted items stands at each place of the table. The table is a complete binary
+ * search tree laid out level by level: the children of place i are at 2i+1 and 2i+2, and walking
+ * the tree in order meets the items in sorted order.
+ */
+export function goodbyeOrder(count: number): Uint32Array {
+  const order = new Uint32Array(count);
+  let place = leftmost(0, count);
+  for (let rank = 0; rank < count; rank++) {
+    order[place] = rank;
+    place = successor(place, count);
+  }
+  return order;
+}
+
+/** The first place, in order, of the subtree at `place`. */
+function leftmost(place: number, count: number): number {
+  while (2 * place + 1 < count) place = 2 * place + 1;
+  return place;
+}
+
+/** The place that follows in order. */
+function successor(place: number, count: number): number {
+  const right = 2 * place + 2;
+  if (right < count) return leftmost(right, count);
+  // Climb out of all subtrees that end here: right children have even places.
+  while (place > 0 && place % 2 === 0) place = place / 2 - 1;
+  return (place - 1) / 2;
+}
