@@ -1,0 +1,146 @@
+/** `extract [INPUT] [OUTPUT] [SUBPATH]` (spec/command-line.md): a tree or a blob comes back. */
+import { type BigIntStats, fstatSync, statSync } from 'node:fs';
+import type { EnterEvent } from '../../formats/catar-events.ts';
+import { assembleBlob } from '../../lib/extract/assemble.ts';
+import { openBlockTarget } from '../../lib/extract/open-target.node.ts';
+import { TreeExtractor } from '../../lib/extract/tree.node.ts';
+import type { Context } from '../context.ts';
+import { readIndex } from '../indexes.ts';
+import {
+  kindOfName,
+  localPath,
+  type OpenedInput,
+  openInput,
+  refuse,
+  STANDARD_STREAM,
+} from '../kinds.ts';
+import type { Kind } from '../options.ts';
+import { openStoreForReading } from '../stores.ts';
+import { synchronize } from '../synchronize.ts';
+import { closeTree, forEachEvent, openArchive, openArchiveIndex } from '../tree-input.ts';
+import { informOfEntry, shownFlags, subtreePath, uidShiftOf } from '../trees.ts';
+
+const STDOUT = 1;
+const EXTRACTABLE: readonly Kind[] = ['archive', 'archive-index', 'blob-index'];
+
+function kindOfInput(input: string, what: Kind | undefined): Kind | undefined {
+  if (what !== undefined) {
+    if (EXTRACTABLE.includes(what)) return what;
+    throw refuse(
+      '"extract" operation may only be combined with --what=archive, --what=archive-index, --what=blob-index.',
+    );
+  }
+  if (input === STANDARD_STREAM) return undefined;
+  const kind = kindOfName(input);
+  if (kind !== undefined && EXTRACTABLE.includes(kind)) return kind;
+  throw refuse(
+    'File to read from does not have valid suffix, refusing. (May be one of: .catar, .caidx, .caibx)',
+  );
+}
+
+/** What is at the output now, undefined if nothing is. */
+function outputStats(output: string): BigIntStats | undefined {
+  if (output === STANDARD_STREAM) return fstatSync(STDOUT, { bigint: true });
+  return statSync(output, { bigint: true, throwIfNoEntry: false });
+}
+
+/** Settles the kind by what is at the output, and refuses what does not fit. */
+function kindForOutput(kind: Kind | undefined, existing: BigIntStats | undefined): Kind {
+  if (existing?.isDirectory()) {
+    if (kind === 'blob-index') {
+      throw refuse('Output is a directory, but attempted to extract blob index. Refusing.');
+    }
+    return kind ?? 'archive-index';
+  }
+  if (existing && kind !== undefined && kind !== 'blob-index') {
+    throw refuse('Output is a regular file or block device, but attempted to extract an archive.');
+  }
+  if (kind !== undefined) return kind;
+  if (existing) return 'blob-index';
+  throw refuse(
+    "Couldn't figure out what to extract. Refusing. Use --what=archive, --what=archive-index or --what=blob-index.",
+  );
+}
+
+async function extractBlob(
+  word: string,
+  input: OpenedInput,
+  output: string,
+  context: Context,
+): Promise<void> {
+  const index = await readIndex(input, context);
+  const chunks = openStoreForReading(word, index, context);
+  const { signal, onProgress } = context;
+  try {
+    const target = openBlockTarget(output === STANDARD_STREAM ? STDOUT : localPath(output), {
+      size: index.totalSize,
+      punchHoles: context.options.punchHoles,
+    });
+    await assembleBlob(index, chunks, target, { signal, onProgress });
+  } finally {
+    await chunks.close();
+  }
+}
+
+function openExtractor(output: string, root: EnterEvent, context: Context): TreeExtractor {
+  const { options } = context;
+  const { featureFlags } = root.node;
+  const uidShift = uidShiftOf(context);
+  return new TreeExtractor(localPath(output), {
+    replayFlags: shownFlags(featureFlags, context),
+    deleteExtra: options.delete,
+    undoImmutable: options.undoImmutable,
+    punchHoles: options.punchHoles,
+    onEntry: (path, stage) =>
+      informOfEntry(context, stage === 'begin' ? 'Extracting' : 'Extracted', path),
+    ...(uidShift ? { uidShift } : {}),
+  });
+}
+
+async function extractTree(
+  word: string,
+  input: OpenedInput,
+  isIndex: boolean,
+  output: string,
+  context: Context,
+): Promise<void> {
+  const tree = isIndex ? await openArchiveIndex(word, input, context) : openArchive(input, context);
+  let extractor: TreeExtractor | undefined;
+  try {
+    await forEachEvent(
+      tree,
+      (event) => {
+        if (event.kind === 'enter') extractor ??= openExtractor(output, event, context);
+        extractor?.handle(event);
+        return undefined;
+      },
+      context,
+      { contents: true },
+    );
+    extractor?.finish();
+  } finally {
+    extractor?.abort();
+    await closeTree(tree);
+  }
+}
+
+export async function extract(words: readonly string[], context: Context): Promise<void> {
+  if (context.options.hardlink) throw refuse('--hardlink= is not available in this version.');
+  const word = words[0] ?? STANDARD_STREAM;
+  const named = kindOfInput(word, context.options.what);
+  const isTree = named === 'archive' || named === 'archive-index';
+  const output = words[1] ?? (isTree ? '.' : STANDARD_STREAM);
+  if (output !== STANDARD_STREAM) localPath(output, 'Output must be local path');
+  const kind = kindForOutput(named, outputStats(output));
+  if (subtreePath(words[2]).length > 0) {
+    if (kind === 'blob-index') {
+      throw refuse('Subtree path only supported when extracting archive or archive index.');
+    }
+    throw refuse('Extraction of a subtree is not available in this version.');
+  }
+  await synchronize(async () => {
+    const input = openInput(word, (label) => label);
+    if (kind === 'blob-index') return extractBlob(word, input, output, context);
+    return extractTree(word, input, kind === 'archive-index', output, context);
+  });
+}

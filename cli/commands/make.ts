@@ -1,0 +1,120 @@
+/** `make [OUTPUT] [INPUT]` (spec/command-line.md): an archive, an archive index or a blob index. */
+import type { ChunkId } from '../../formats/chunk-id.ts';
+import { readBlob, readStandardInput } from '../../lib/make/blob.node.ts';
+import type { ByteSink } from '../../lib/make/byte-sink.ts';
+import { openFileSink, openStreamSink } from '../../lib/make/file-sink.node.ts';
+import { makeIndex, serializeTree, writeStream } from '../../lib/make/make.ts';
+import type { Context } from '../context.ts';
+import {
+  isStream,
+  kindOfName,
+  localPath,
+  type OpenedInput,
+  openInput,
+  refuse,
+  STANDARD_STREAM,
+} from '../kinds.ts';
+import type { Kind } from '../options.ts';
+import { digestFor, openStoreForWriting } from '../stores.ts';
+import { synchronize } from '../synchronize.ts';
+import { openWalk } from '../tree-input.ts';
+import { digestNameOf, madeFlags, reportIncomplete } from '../trees.ts';
+
+const STDOUT = 1;
+const OUTPUT_MODE = 0o666;
+const MAKEABLE: readonly Kind[] = ['archive', 'archive-index', 'blob-index'];
+
+function kindOfOutput(output: string, what: Kind | undefined): Kind | undefined {
+  if (what !== undefined) {
+    if (MAKEABLE.includes(what)) return what;
+    throw refuse(
+      '"make" operation may only be combined with --what=archive, --what=archive-index or --what=blob-index.',
+    );
+  }
+  if (output === STANDARD_STREAM) return undefined;
+  const kind = kindOfName(output);
+  if (kind !== undefined && MAKEABLE.includes(kind)) return kind;
+  throw refuse(
+    'File to create does not have valid suffix, refusing. (May be one of: .catar, .caidx, .caibx)',
+  );
+}
+
+/** Settles the kind by what the input is. */
+function kindForInput(kind: Kind | undefined, input: OpenedInput): Kind {
+  const { stats } = input;
+  if (stats.isDirectory()) {
+    if (kind === 'blob-index') {
+      throw refuse('Input is a directory, but attempted to make blob index. Refusing.');
+    }
+    return kind ?? 'archive';
+  }
+  const standardStream = input.descriptor === 0 && isStream(stats);
+  if (!stats.isFile() && !stats.isBlockDevice() && !standardStream) {
+    throw refuse('Input is a neither a directory, a regular file, nor a block device. Refusing.');
+  }
+  if (kind === 'archive' || kind === 'archive-index') {
+    throw refuse(
+      'Input is a regular file or block device, but attempted to make a directory archive. Refusing.',
+    );
+  }
+  return 'blob-index';
+}
+
+function refuseCache(kind: Kind, context: Context): void {
+  const { cache, cacheAuto } = context.options;
+  if (cache === undefined && !cacheAuto) return;
+  if (kind === 'blob-index') throw refuse('Caching only supported when archiving files trees.');
+  throw refuse('The encoder cache is not available in this version.');
+}
+
+async function openSink(output: string, input: OpenedInput): Promise<ByteSink> {
+  if (output === STANDARD_STREAM) return openStreamSink(STDOUT);
+  const mode = OUTPUT_MODE & Number(input.stats.mode & 0o777n);
+  return openFileSink(localPath(output), { mode });
+}
+
+/** The bytes to archive or to cut into chunks. */
+function openPieces(
+  kind: Kind,
+  input: OpenedInput,
+  featureFlags: bigint,
+  context: Context,
+): Iterable<Uint8Array> | AsyncIterable<Uint8Array> {
+  if (kind === 'blob-index' && isStream(input.stats)) return readStandardInput(context.signal);
+  if (kind === 'blob-index') {
+    return readBlob(input.descriptor, { label: input.label, onIncomplete: reportIncomplete(context) });
+  }
+  const verbs = { begin: 'Packing', end: 'Packed' };
+  return serializeTree(openWalk(input, featureFlags, context, { contents: true, verbs }), featureFlags);
+}
+
+export async function make(words: readonly string[], context: Context): Promise<void> {
+  const { options } = context;
+  const output = words[0] ?? STANDARD_STREAM;
+  const wanted = kindOfOutput(output, options.what);
+  const isTree = wanted === 'archive' || wanted === 'archive-index';
+  const inputWord = words[1] ?? (isTree ? '.' : STANDARD_STREAM);
+  if (inputWord !== STANDARD_STREAM) localPath(inputWord, 'Input must be local path');
+  const input = openInput(inputWord, (label) => `Failed to open ${label}`);
+  const kind = kindForInput(wanted, input);
+  refuseCache(kind, context);
+
+  const digestName = digestNameOf(context);
+  const digest = digestFor(digestName);
+  const featureFlags = madeFlags(context, kind === 'blob-index' ? 'none' : 'all');
+  const { signal, onProgress } = context;
+  const printed = await synchronize(async (): Promise<ChunkId> => {
+    const pieces = openPieces(kind, input, featureFlags, context);
+    const sink = await openSink(output, input);
+    if (kind === 'archive') return writeStream(pieces, sink, { digest, signal, onProgress });
+    const store = await openStoreForWriting(output, digestName, context);
+    try {
+      const header = { featureFlags, chunkSizes: options.chunkSizes };
+      const stored = await makeIndex(pieces, sink, { store, digest, header, signal, onProgress });
+      return stored.digest;
+    } finally {
+      await store.close();
+    }
+  });
+  if (output !== STANDARD_STREAM) context.stdout.write(`${printed}\n`);
+}

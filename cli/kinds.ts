@@ -1,0 +1,61 @@
+/** Which kind of thing a word names (spec/command-line.md, "Which kind of thing"). */
+import { type BigIntStats, fstatSync, openSync } from 'node:fs';
+import { CasError } from '../formats/errors.ts';
+import { classifyLocator, suffixKind } from '../store/location.ts';
+import { systemErrorText } from '../store/system-error.node.ts';
+import type { Kind } from './options.ts';
+
+/** Standard input or output as a word. */
+export const STANDARD_STREAM = '-';
+const STDIN = 0;
+
+export function refuse(reason: string): CasError {
+  return new CasError('USAGE', { reason });
+}
+
+/** The kind that the name's suffix says, if any. */
+export function kindOfName(word: string): Kind | undefined {
+  return word === STANDARD_STREAM ? undefined : suffixKind(word);
+}
+
+/**
+ * Checks that a word names something on this machine.
+ * @returns the path, with `file://` taken off
+ * @throws CasError `UNSUPPORTED` for URLs and ssh locators
+ */
+export function localPath(word: string, unfit?: string): string {
+  const locator = classifyLocator(word);
+  if (locator.kind === 'path') return locator.path;
+  if (unfit !== undefined) throw refuse(`${unfit}: ${word}`);
+  throw new CasError('UNSUPPORTED', {
+    subject: word,
+    reason: 'Remote locations are not available in this version.',
+  });
+}
+
+export interface OpenedInput {
+  readonly descriptor: number;
+  readonly stats: BigIntStats;
+  /** For messages. */
+  readonly label: string;
+}
+
+/** Opens a word for reading; never waits for the other end of a fifo. */
+export function openInput(word: string, describe: (label: string) => string): OpenedInput {
+  if (word === STANDARD_STREAM) {
+    return { descriptor: STDIN, stats: fstatSync(STDIN, { bigint: true }), label: 'standard input' };
+  }
+  const path = localPath(word);
+  try {
+    const descriptor = openSync(path, 'r');
+    return { descriptor, stats: fstatSync(descriptor, { bigint: true }), label: path };
+  } catch (cause) {
+    const code = (cause as NodeJS.ErrnoException).code === 'ENOENT' ? 'INDEX_MISSING' : 'IO';
+    throw new CasError(code, { subject: describe(path), reason: systemErrorText(cause), cause });
+  }
+}
+
+/** True for what can only be read front to back: pipes, sockets, terminals. */
+export function isStream(stats: BigIntStats): boolean {
+  return stats.isFIFO() || stats.isSocket() || stats.isCharacterDevice();
+}

@@ -1,0 +1,67 @@
+/**
+ * Writing to standard output and standard error: synchronous, buffered, and honest about failure.
+ * Node's own streams report a full disk or a closed pipe too late or not at all.
+ */
+import { writeSync } from 'node:fs';
+import { CasError } from '../formats/errors.ts';
+import { systemErrorText } from '../store/system-error.node.ts';
+
+const BUFFER_LENGTH = 65536;
+const RETRY_AFTER_MS = 2;
+
+/** Raised when the reader of our output has gone; ends the run without a message. */
+export class ReaderGone extends CasError {
+  constructor() {
+    super('READER_GONE', { subject: 'standard output', reason: 'Broken pipe' });
+    this.name = 'ReaderGone';
+  }
+}
+
+/** Somewhere results go. Text is buffered until `flush`. */
+export interface Output {
+  write(text: string | Uint8Array): void;
+  /** @throws ReaderGone | CasError `IO` */
+  flush(): void;
+  readonly isTerminal: boolean;
+}
+
+/** Writes everything, waiting where a pipe that is shared with others refuses for now. */
+export function writeAll(descriptor: number, bytes: Uint8Array): void {
+  for (let offset = 0; offset < bytes.length; ) {
+    try {
+      offset += writeSync(descriptor, bytes, offset);
+    } catch (error) {
+      const code = (error as NodeJS.ErrnoException).code;
+      if (code === 'EPIPE') throw new ReaderGone();
+      if (code !== 'EAGAIN') throw outputError(error);
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, RETRY_AFTER_MS);
+    }
+  }
+}
+
+function outputError(cause: unknown): CasError {
+  const reason = systemErrorText(cause);
+  return new CasError('IO', { subject: 'standard output', step: 'write', reason, cause });
+}
+
+/** An output on an open descriptor. */
+export function openOutput(descriptor: number, isTerminal: boolean): Output {
+  let parts: Uint8Array[] = [];
+  let length = 0;
+  const flush = (): void => {
+    const pending = Buffer.concat(parts);
+    parts = [];
+    length = 0;
+    writeAll(descriptor, pending);
+  };
+  return {
+    isTerminal,
+    flush,
+    write(text) {
+      const bytes = typeof text === 'string' ? Buffer.from(text) : Buffer.from(text);
+      parts.push(bytes);
+      length += bytes.length;
+      if (length >= BUFFER_LENGTH) flush();
+    },
+  };
+}

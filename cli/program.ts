@@ -1,0 +1,81 @@
+/**
+ * From arguments to a verb with its words and options. getopt reads the options with the C library's
+ * rules; commander knows the verbs, their words and the help.
+ */
+import { basename } from 'node:path';
+import { CasError } from '../formats/errors.ts';
+import { FEATURE_NAMES } from '../formats/feature-flags.ts';
+import type { Command, Context } from './context.ts';
+import { getopt } from './getopt.ts';
+import { type Answer, KINDS, OPTION_TABLE, type Options } from './options.ts';
+import { findVerb, NOT_YET_AVAILABLE } from './verbs.ts';
+import { VERSION } from './version.ts';
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+export type Request =
+  /** Something to print on stdout, status 0. */
+  | { readonly kind: 'answer'; readonly text: () => Promise<string> | string }
+  | { readonly kind: 'run'; readonly verb: Command; readonly words: readonly string[] };
+
+/**
+ * Reads the arguments from left to right into `options`; stops at the first error or answer.
+ * @throws CasError `USAGE`
+ */
+export function parseCommandLine(
+  program: string,
+  argv: readonly string[],
+  options: Options,
+  environment: Environment,
+): Request {
+  const settings = { program, stopAtFirstWord: environment.POSIXLY_CORRECT !== undefined };
+  const words: string[] = [];
+  for (const token of getopt(argv, OPTION_TABLE, settings)) {
+    if (token.kind === 'word') {
+      words.push(token.text);
+      continue;
+    }
+    const row = OPTION_TABLE.find((candidate) => candidate.long === token.long);
+    const answer = row?.apply(options, token.value ?? '');
+    if (answer) return { kind: 'answer', text: () => answerText(answer, basename(program)) };
+  }
+  const [name, ...rest] = words;
+  if (name === 'help') return { kind: 'answer', text: () => answerText('help', basename(program)) };
+  const hint = `(Invoke '${basename(program)} --help' for a list of available verbs.)`;
+  if (name === undefined) throw new CasError('USAGE', { reason: `Missing verb. ${hint}` });
+  const verb = findVerb(name);
+  if (!verb) {
+    const reason = NOT_YET_AVAILABLE.includes(name)
+      ? `The verb '${name}' is not available in this version.`
+      : `Unknown verb '${name}'. ${hint}`;
+    throw new CasError('USAGE', { reason });
+  }
+  if (rest.length > verb.maxWords) throw new CasError('USAGE', { reason: verb.tooManyWords });
+  return { kind: 'run', verb: verb.run, words: rest };
+}
+
+async function answerText(answer: Answer, program: string): Promise<string> {
+  switch (answer) {
+    case 'version':
+      return `${program} 2 (casync for Node ${VERSION})\n`;
+    case 'what':
+      return `Allowed --what= selectors:\n${KINDS.map((kind) => `${kind}\n`).join('')}`;
+    case 'features': {
+      const names = FEATURE_NAMES.map(([name]) => `${name}\n`).join('');
+      return `Supported --with= and --without= flags:\n${names}`;
+    }
+    case 'help': {
+      const { helpText } = await import('./help.ts');
+      return helpText(program);
+    }
+  }
+}
+
+/** Runs the verb; failures of the work itself begin with the original's words. */
+export async function runCommand(
+  verb: Command,
+  words: readonly string[],
+  context: Context,
+): Promise<void> {
+  await verb(words, context);
+}

@@ -1,0 +1,108 @@
+/**
+ * The input of list, mtree, stat and digest as a stream of archive events, whatever it is: a folder,
+ * an archive, or an index with its store.
+ */
+import { closeSync } from 'node:fs';
+import { walkTree } from '../lib/make/walk.node.ts';
+import type { CatarEvent } from '../formats/catar-events.ts';
+import { type EventHandler, readArchive } from '../lib/read/archive.ts';
+import type { ByteSource } from '../lib/read/byte-source.ts';
+import { openFileSource, openStreamSource } from '../lib/read/file-source.node.ts';
+import { readStandardInput } from '../lib/make/blob.node.ts';
+import { openIndexSource } from '../lib/read/index-source.ts';
+import { createBreather } from '../lib/work/breathe.ts';
+import type { Context } from './context.ts';
+import { readIndex } from './indexes.ts';
+import { isStream, type OpenedInput } from './kinds.ts';
+import { openStoreForReading } from './stores.ts';
+import { type EntryVerbs, informOfEntry, reportIncomplete, uidShiftOf } from './trees.ts';
+
+/** A folder that is walked, or archive bytes that are parsed. */
+export type TreeInput =
+  | { readonly kind: 'directory'; readonly input: OpenedInput; readonly featureFlags: bigint }
+  | { readonly kind: 'archive'; readonly source: ByteSource; readonly expectedFlags?: bigint };
+
+/** Opens archive bytes from an open file or from standard input. */
+export function openArchive(input: OpenedInput, context: Context): TreeInput {
+  const source = isStream(input.stats)
+    ? openStreamSource(readStandardInput(context.signal), input.label)
+    : openFileSource(input.descriptor, input.label);
+  return { kind: 'archive', source };
+}
+
+/** Opens the archive behind an index. */
+export async function openArchiveIndex(
+  word: string,
+  input: OpenedInput,
+  context: Context,
+): Promise<TreeInput> {
+  const index = await readIndex(input, context);
+  const store = openStoreForReading(word, index, context);
+  const { signal, onProgress } = context;
+  const source = openIndexSource(index, store, { label: input.label, signal, onProgress });
+  return { kind: 'archive', source, expectedFlags: index.featureFlags };
+}
+
+export interface EventOptions {
+  /** Whether file contents are wanted. */
+  readonly contents: boolean;
+  /** `-v` messages before and after each entry of a folder. */
+  readonly verbs?: EntryVerbs;
+}
+
+/** Walks an open folder as the options ask. */
+export function openWalk(
+  input: OpenedInput,
+  featureFlags: bigint,
+  context: Context,
+  options: EventOptions,
+): Iterable<CatarEvent> {
+  const { verbs } = options;
+  const uidShift = uidShiftOf(context);
+  return walkTree(input.descriptor, {
+    featureFlags,
+    contents: options.contents ? 'read' : 'skip',
+    applyExcludeFiles: context.options.excludeFile,
+    signal: context.signal,
+    onIncomplete: reportIncomplete(context),
+    ...(uidShift ? { uidShift } : {}),
+    ...(verbs
+      ? {
+          onEntry: (path: Uint8Array, stage: 'begin' | 'end') =>
+            informOfEntry(context, verbs[stage], path),
+        }
+      : {}),
+  });
+}
+
+/** Feeds all events of the input to `handle`, until it says `stop`. */
+export async function forEachEvent(
+  tree: TreeInput,
+  handle: EventHandler,
+  context: Context,
+  options: EventOptions,
+): Promise<void> {
+  const breathe = createBreather();
+  const { signal } = context;
+  if (tree.kind === 'archive') {
+    const { source, expectedFlags } = tree;
+    const flags = expectedFlags === undefined ? {} : { expectedFlags };
+    await readArchive(source, handle, {
+      ...flags,
+      skipPayloads: !options.contents,
+      signal,
+      breathe,
+    });
+    return;
+  }
+  for (const event of openWalk(tree.input, tree.featureFlags, context, options)) {
+    await breathe();
+    if (handle(event) === 'stop') return;
+  }
+}
+
+/** Closes what the input holds open. */
+export async function closeTree(tree: TreeInput): Promise<void> {
+  if (tree.kind === 'archive') await tree.source.close();
+  else closeSync(tree.input.descriptor);
+}
