@@ -1,0 +1,86 @@
+/** The bytes of a blob: a regular file, a block device or standard input (spec/formats/chunker.md, "Sources"). */
+import { fstatSync, readFileSync, readSync } from 'node:fs';
+import { addAbortSignal } from 'node:stream';
+import { toStorageError } from '../../store/system-error.node.ts';
+import { PipelineError, throwIfAborted } from '../errors.ts';
+import { SUPERBLOCK_HEAD_LENGTH, superblockSize } from './superblock.ts';
+
+const PIECE_LENGTH = 1024 * 1024;
+const SECTOR_SIZE = 512;
+
+export interface BlobOptions {
+  /** For messages. */
+  readonly label: string;
+  /** Told when the blob changed while it was read. */
+  readonly onIncomplete: (label: string, reason: string) => void;
+}
+
+function readAt(fd: number, buffer: Uint8Array, offset: number, label: string): number {
+  try {
+    return readSync(fd, buffer, 0, buffer.length, offset);
+  } catch (error) {
+    throw toStorageError(error, label, 'read');
+  }
+}
+
+/** Bytes of a block device that belong to its file system, or all of it. */
+function deviceSize(fd: number, label: string): number {
+  const number = fstatSync(fd, { bigint: true }).rdev;
+  const major = ((number >> 8n) & 0xfffn) | ((number >> 32n) & ~0xfffn);
+  const minor = (number & 0xffn) | ((number >> 12n) & 0xffff_ff00n);
+  let size: number;
+  try {
+    const sectors = readFileSync(`/sys/dev/block/${major}:${minor}/size`, 'ascii');
+    size = Number.parseInt(sectors, 10) * SECTOR_SIZE;
+  } catch (error) {
+    throw toStorageError(error, label, 'determine size of block device');
+  }
+  if (size < SUPERBLOCK_HEAD_LENGTH) return size;
+  const head = new Uint8Array(SUPERBLOCK_HEAD_LENGTH);
+  readAt(fd, head, 0, label);
+  return Math.min(size, superblockSize(head) ?? size);
+}
+
+/** Size in bytes of what {@link readBlob} will yield. */
+export function blobSize(fd: number, label: string): number {
+  const stats = fstatSync(fd);
+  return stats.isBlockDevice() ? deviceSize(fd, label) : stats.size;
+}
+
+/** Standard input to its end, where it is a pipe, a socket or a terminal. */
+export async function* readStandardInput(signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+  const { stdin } = process;
+  if (signal) addAbortSignal(signal, stdin);
+  try {
+    yield* stdin;
+  } catch (error) {
+    throwIfAborted(signal);
+    throw toStorageError(error, 'standard input', 'read');
+  }
+}
+
+/**
+ * A file or block device in pieces that are valid until the next is taken. Growth after the start is
+ * ignored.
+ * @throws PipelineError `SOURCE_CHANGED` if it became shorter
+ */
+export function* readBlob(fd: number, options: BlobOptions): Generator<Uint8Array> {
+  const { label, onIncomplete } = options;
+  const size = blobSize(fd, label);
+  const buffer = new Uint8Array(PIECE_LENGTH);
+  const before = fstatSync(fd, { bigint: true });
+  for (let offset = 0; offset < size; ) {
+    const wanted = buffer.subarray(0, Math.min(buffer.length, size - offset));
+    const length = readAt(fd, wanted, offset, label);
+    if (length === 0) {
+      const reason = `file became shorter while it was read (${offset} of ${size} bytes)`;
+      throw new PipelineError('SOURCE_CHANGED', { subject: label, step: 'read', reason });
+    }
+    yield wanted.subarray(0, length);
+    offset += length;
+  }
+  const after = fstatSync(fd, { bigint: true });
+  if (before.mtimeNs !== after.mtimeNs || before.size !== after.size) {
+    onIncomplete(label, 'file changed while it was read');
+  }
+}

@@ -1,0 +1,72 @@
+/** From archive events to archive bytes, and from bytes to a finished archive or index. */
+import type { CatarEvent } from '../../formats/catar-events.ts';
+import { CatarSerializer } from '../../formats/catar-serializer.ts';
+import type { ChunkId } from '../../formats/chunk-id.ts';
+import { encodeIndex } from '../../formats/index-codec.ts';
+import type { Digest } from '../../store/transforms.ts';
+import { throwIfAborted } from '../errors.ts';
+import type { ProgressSink } from '../progress.ts';
+import { createBreather } from '../work/breathe.ts';
+import type { ByteSink } from './byte-sink.ts';
+import { type StoredStream, type StoreStreamOptions, storeStream } from './store-stream.ts';
+
+/** The archive of the tree that `events` describe, in pieces that are valid until the next is taken. */
+export function* serializeTree(
+  events: Iterable<CatarEvent>,
+  featureFlags: bigint,
+): Generator<Uint8Array> {
+  const serializer = new CatarSerializer(featureFlags);
+  for (const event of events) yield* serializer.push(event);
+  serializer.end();
+}
+
+export interface WriteStreamOptions {
+  readonly digest: Digest;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: ProgressSink;
+}
+
+/** Digest of a stream of bytes, written to `sink` on the way where there is one. */
+export async function writeStream(
+  pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+  sink: ByteSink | undefined,
+  options: WriteStreamOptions,
+): Promise<ChunkId> {
+  const whole = options.digest.stream();
+  const breathe = createBreather();
+  let doneBytes = 0;
+  try {
+    for await (const piece of pieces) {
+      throwIfAborted(options.signal);
+      whole.update(piece);
+      await sink?.write(piece);
+      doneBytes += piece.length;
+      await breathe();
+      const phase = sink ? 'make' : 'digest';
+      options.onProgress?.({ phase, doneBytes, chunkCount: 0, reusedChunkCount: 0 });
+    }
+    await sink?.commit();
+    return whole.finish();
+  } finally {
+    await sink?.discard();
+  }
+}
+
+/**
+ * Stores a stream as chunks and then publishes its index: the index appears when all its chunks are
+ * durable, or not at all.
+ */
+export async function makeIndex(
+  pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+  sink: ByteSink,
+  options: StoreStreamOptions,
+): Promise<StoredStream> {
+  try {
+    const stored = await storeStream(pieces, options);
+    await sink.write(encodeIndex(stored.index));
+    await sink.commit();
+    return stored;
+  } finally {
+    await sink.discard();
+  }
+}
