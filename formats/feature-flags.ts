@@ -156,6 +156,9 @@ const FEATURE_GROUPS: ReadonlyMap<string, bigint> = new Map([
   ['all', ALL_FEATURES],
 ]);
 
+/** Names of the groups, for the help. */
+export const FEATURE_GROUP_NAMES: readonly string[] = [...FEATURE_GROUPS.keys()];
+
 /** The bits of one feature or group as the user names it; undefined for an unknown name. */
 export function parseFeature(name: string): bigint | undefined {
   return FEATURE_NAMES.find(([known]) => known === name)?.[1] ?? FEATURE_GROUPS.get(name);
