@@ -43,7 +43,11 @@ export interface OpenedInput {
 /** Opens a word for reading; never waits for the other end of a fifo. */
 export function openInput(word: string, describe: (label: string) => string): OpenedInput {
   if (word === STANDARD_STREAM) {
-    return { descriptor: STDIN, stats: fstatSync(STDIN, { bigint: true }), label: 'standard input' };
+    return {
+      descriptor: STDIN,
+      stats: fstatSync(STDIN, { bigint: true }),
+      label: 'standard input',
+    };
   }
   const path = localPath(word);
   try {

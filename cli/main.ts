@@ -38,7 +38,8 @@ function messageOf(error: unknown): string {
 function onExitSignals(controller: AbortController): () => void {
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
   const stop = (): void => {
-    if (controller.signal.aborted) process.exit(exitCodeOf(new PipelineError('ABORTED', { reason: '' })));
+    if (controller.signal.aborted)
+      process.exit(exitCodeOf(new PipelineError('ABORTED', { reason: '' })));
     controller.abort();
   };
   for (const signal of signals) process.on(signal, stop);

@@ -181,7 +181,12 @@ function valueRow(long: string, metavar: string, help: string, set: Setter): Opt
   };
 }
 
-function answerRow(long: string, short: string | undefined, help: string, answer: Answer): OptionRow {
+function answerRow(
+  long: string,
+  short: string | undefined,
+  help: string,
+  answer: Answer,
+): OptionRow {
   return { ...flagRow(long, short, help, () => {}), apply: () => answer };
 }
 

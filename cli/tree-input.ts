@@ -3,12 +3,12 @@
  * an archive, or an index with its store.
  */
 import { closeSync } from 'node:fs';
-import { walkTree } from '../lib/make/walk.node.ts';
 import type { CatarEvent } from '../formats/catar-events.ts';
+import { readStandardInput } from '../lib/make/blob.node.ts';
+import { walkTree } from '../lib/make/walk.node.ts';
 import { type EventHandler, readArchive } from '../lib/read/archive.ts';
 import type { ByteSource } from '../lib/read/byte-source.ts';
 import { openFileSource, openStreamSource } from '../lib/read/file-source.node.ts';
-import { readStandardInput } from '../lib/make/blob.node.ts';
 import { openIndexSource } from '../lib/read/index-source.ts';
 import { createBreather } from '../lib/work/breathe.ts';
 import type { Context } from './context.ts';

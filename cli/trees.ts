@@ -1,9 +1,8 @@
 /** What the commands that read or restore a tree share: feature flags, owners, walk options. */
+
 import type { DigestName } from '../formats/chunk-id.ts';
 import { escapeBytes } from '../formats/escape.ts';
 import { ALL_FEATURES, maskFlags, selectFlags } from '../formats/feature-flags.ts';
-import { asciiBytes } from '../formats/bytes.ts';
-import type { WalkOptions } from '../lib/make/walk.node.ts';
 import type { Context } from './context.ts';
 import { EXIT_SOURCE_INCOMPLETE } from './exit-codes.ts';
 

@@ -1,8 +1,9 @@
 /** `digest [INPUT] [SUBPATH]` (spec/command-line.md, spec/formats/digests.md). */
-import { closeSync } from 'node:fs';
-import { escapeBytes } from '../../formats/escape.ts';
+
 import type { ChunkId } from '../../formats/chunk-id.ts';
+import { escapeBytes } from '../../formats/escape.ts';
 import { digestOfFlags } from '../../formats/feature-flags.ts';
+import { createDigest } from '../../lib/digest/digest.node.ts';
 import { PipelineError } from '../../lib/errors.ts';
 import { readBlob, readStandardInput } from '../../lib/make/blob.node.ts';
 import { serializeTree, writeStream } from '../../lib/make/make.ts';
@@ -12,18 +13,17 @@ import { openIndexSource } from '../../lib/read/index-source.ts';
 import { createBreather } from '../../lib/work/breathe.ts';
 import type { Context } from '../context.ts';
 import { readIndex } from '../indexes.ts';
-import {
-  isStream,
-  kindOfName,
-  type OpenedInput,
-  openInput,
-  refuse,
-  STANDARD_STREAM,
-} from '../kinds.ts';
+import { isStream, kindOfName, type OpenedInput, openInput, refuse } from '../kinds.ts';
 import type { Kind } from '../options.ts';
-import { digestFor, openStoreForReading } from '../stores.ts';
+import { openStoreForReading } from '../stores.ts';
 import { synchronize } from '../synchronize.ts';
-import { closeTree, openArchive, openArchiveIndex, openWalk, type TreeInput } from '../tree-input.ts';
+import {
+  closeTree,
+  openArchive,
+  openArchiveIndex,
+  openWalk,
+  type TreeInput,
+} from '../tree-input.ts';
 import { digestNameOf, madeFlags, reportIncomplete, subtreePath } from '../trees.ts';
 
 /** Settles the kind by name and, without a known suffix, by what the input is. */
@@ -50,7 +50,7 @@ async function digestOfTree(
   const reading = { signal: context.signal, breathe: createBreather() };
   const { source, expectedFlags } = tree;
   const flags = expectedFlags === undefined ? {} : { expectedFlags };
-  if (path.length === 0) return digestArchive(source, digestFor, { ...reading, ...flags });
+  if (path.length === 0) return digestArchive(source, createDigest, { ...reading, ...flags });
   const located = await locateNode(source, path, { ...reading, ...flags });
   const { type, featureFlags, size } = located.node;
   if (type !== 'directory' && type !== 'file') {
@@ -59,7 +59,7 @@ async function digestOfTree(
     });
   }
   const start = type === 'directory' ? located.start : located.end - size;
-  const digest = digestFor(digestOfFlags(featureFlags));
+  const digest = createDigest(digestOfFlags(featureFlags));
   return digestRange(source, start, located.end, { ...reading, digest });
 }
 
@@ -71,7 +71,7 @@ async function digestOfInput(
   context: Context,
 ): Promise<ChunkId> {
   const { signal, onProgress, options } = context;
-  const digest = digestFor(digestNameOf(context));
+  const digest = createDigest(digestNameOf(context));
   switch (kind) {
     case 'directory': {
       const featureFlags = madeFlags(context, 'all');
@@ -93,7 +93,7 @@ async function digestOfInput(
       const store = openStoreForReading(word, index, context);
       const source = openIndexSource(index, store, { label: input.label, signal, onProgress });
       const breathe = createBreather();
-      const own = digestFor(options.digest ?? index.digest);
+      const own = createDigest(options.digest ?? index.digest);
       try {
         return await digestRange(source, 0, index.totalSize, { digest: own, signal, breathe });
       } finally {
@@ -102,7 +102,9 @@ async function digestOfInput(
     }
     default: {
       const tree =
-        kind === 'archive' ? openArchive(input, context) : await openArchiveIndex(word, input, context);
+        kind === 'archive'
+          ? openArchive(input, context)
+          : await openArchiveIndex(word, input, context);
       try {
         return await digestOfTree(tree, path, context);
       } finally {

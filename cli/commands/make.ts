@@ -1,5 +1,7 @@
 /** `make [OUTPUT] [INPUT]` (spec/command-line.md): an archive, an archive index or a blob index. */
+
 import type { ChunkId } from '../../formats/chunk-id.ts';
+import { createDigest } from '../../lib/digest/digest.node.ts';
 import { readBlob, readStandardInput } from '../../lib/make/blob.node.ts';
 import type { ByteSink } from '../../lib/make/byte-sink.ts';
 import { openFileSink, openStreamSink } from '../../lib/make/file-sink.node.ts';
@@ -15,7 +17,7 @@ import {
   STANDARD_STREAM,
 } from '../kinds.ts';
 import type { Kind } from '../options.ts';
-import { digestFor, openStoreForWriting } from '../stores.ts';
+import { openStoreForWriting } from '../stores.ts';
 import { synchronize } from '../synchronize.ts';
 import { openWalk } from '../tree-input.ts';
 import { digestNameOf, madeFlags, reportIncomplete } from '../trees.ts';
@@ -82,10 +84,16 @@ function openPieces(
 ): Iterable<Uint8Array> | AsyncIterable<Uint8Array> {
   if (kind === 'blob-index' && isStream(input.stats)) return readStandardInput(context.signal);
   if (kind === 'blob-index') {
-    return readBlob(input.descriptor, { label: input.label, onIncomplete: reportIncomplete(context) });
+    return readBlob(input.descriptor, {
+      label: input.label,
+      onIncomplete: reportIncomplete(context),
+    });
   }
   const verbs = { begin: 'Packing', end: 'Packed' };
-  return serializeTree(openWalk(input, featureFlags, context, { contents: true, verbs }), featureFlags);
+  return serializeTree(
+    openWalk(input, featureFlags, context, { contents: true, verbs }),
+    featureFlags,
+  );
 }
 
 export async function make(words: readonly string[], context: Context): Promise<void> {
@@ -100,7 +108,7 @@ export async function make(words: readonly string[], context: Context): Promise<
   refuseCache(kind, context);
 
   const digestName = digestNameOf(context);
-  const digest = digestFor(digestName);
+  const digest = createDigest(digestName);
   const featureFlags = madeFlags(context, kind === 'blob-index' ? 'none' : 'all');
   const { signal, onProgress } = context;
   const printed = await synchronize(async (): Promise<ChunkId> => {
