@@ -1,8 +1,8 @@
 /** Which kind of thing a word names (spec/command-line.md, "Which kind of thing"). */
 import { type BigIntStats, fstatSync, openSync } from 'node:fs';
 import { CasError } from '../formats/errors.ts';
+import { errnoOf, systemFailure } from '../lib/os/system-error.node.ts';
 import { classifyLocator, suffixKind } from '../store/location.ts';
-import { systemErrorText } from '../store/system-error.node.ts';
 import type { Kind } from './options.ts';
 
 /** Standard input or output as a word. */
@@ -54,8 +54,9 @@ export function openInput(word: string, describe: (label: string) => string): Op
     const descriptor = openSync(path, 'r');
     return { descriptor, stats: fstatSync(descriptor, { bigint: true }), label: path };
   } catch (cause) {
-    const code = (cause as NodeJS.ErrnoException).code === 'ENOENT' ? 'INDEX_MISSING' : 'IO';
-    throw new CasError(code, { subject: describe(path), reason: systemErrorText(cause), cause });
+    const failure = systemFailure('', cause, describe(path));
+    if (errnoOf(cause) !== 'ENOENT') throw failure;
+    throw new CasError('INDEX_MISSING', { subject: describe(path), reason: failure.reason, cause });
   }
 }
 

@@ -4,7 +4,7 @@
  */
 import { writeSync } from 'node:fs';
 import { CasError } from '../formats/errors.ts';
-import { systemErrorText } from '../store/system-error.node.ts';
+import { systemFailure } from '../lib/os/system-error.node.ts';
 
 const BUFFER_LENGTH = 65536;
 const RETRY_AFTER_MS = 2;
@@ -20,7 +20,7 @@ export class ReaderGone extends CasError {
 /** Somewhere results go. Text is buffered until `flush`. */
 export interface Output {
   write(text: string | Uint8Array): void;
-  /** @throws ReaderGone | CasError `IO` */
+  /** @throws ReaderGone | PipelineError */
   flush(): void;
   readonly isTerminal: boolean;
 }
@@ -33,15 +33,10 @@ export function writeAll(descriptor: number, bytes: Uint8Array): void {
     } catch (error) {
       const code = (error as NodeJS.ErrnoException).code;
       if (code === 'EPIPE') throw new ReaderGone();
-      if (code !== 'EAGAIN') throw outputError(error);
+      if (code !== 'EAGAIN') throw systemFailure('write', error, 'standard output');
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, RETRY_AFTER_MS);
     }
   }
-}
-
-function outputError(cause: unknown): CasError {
-  const reason = systemErrorText(cause);
-  return new CasError('IO', { subject: 'standard output', step: 'write', reason, cause });
 }
 
 /** An output on an open descriptor. */

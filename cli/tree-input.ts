@@ -4,6 +4,7 @@
  */
 import { closeSync } from 'node:fs';
 import type { CatarEvent } from '../formats/catar-events.ts';
+import { FEATURE_NAMES } from '../formats/feature-flags.ts';
 import { readStandardInput } from '../lib/make/blob.node.ts';
 import { walkTree } from '../lib/make/walk.node.ts';
 import { type EventHandler, readArchive } from '../lib/read/archive.ts';
@@ -17,13 +18,24 @@ import { isStream, type OpenedInput } from './kinds.ts';
 import { openStoreForReading } from './stores.ts';
 import { type EntryVerbs, informOfEntry, reportIncomplete, uidShiftOf } from './trees.ts';
 
+export interface FolderInput {
+  readonly kind: 'directory';
+  readonly input: OpenedInput;
+  readonly featureFlags: bigint;
+}
+
+export interface ArchiveInput {
+  readonly kind: 'archive';
+  readonly source: ByteSource;
+  /** Known from the index, where there is one. */
+  readonly expectedFlags?: bigint;
+}
+
 /** A folder that is walked, or archive bytes that are parsed. */
-export type TreeInput =
-  | { readonly kind: 'directory'; readonly input: OpenedInput; readonly featureFlags: bigint }
-  | { readonly kind: 'archive'; readonly source: ByteSource; readonly expectedFlags?: bigint };
+export type TreeInput = FolderInput | ArchiveInput;
 
 /** Opens archive bytes from an open file or from standard input. */
-export function openArchive(input: OpenedInput, context: Context): TreeInput {
+export function openArchive(input: OpenedInput, context: Context): ArchiveInput {
   const source = isStream(input.stats)
     ? openStreamSource(readStandardInput(context.signal), input.label)
     : openFileSource(input.descriptor, input.label);
@@ -35,7 +47,7 @@ export async function openArchiveIndex(
   word: string,
   input: OpenedInput,
   context: Context,
-): Promise<TreeInput> {
+): Promise<ArchiveInput> {
   const index = await readIndex(input, context);
   const store = openStoreForReading(word, index, context);
   const { signal, onProgress } = context;
@@ -50,6 +62,12 @@ export interface EventOptions {
   readonly verbs?: EntryVerbs;
 }
 
+/** Features that are selected and cannot be read here, because the optional package is missing. */
+function unavailableText(features: bigint): string {
+  const names = FEATURE_NAMES.filter(([, bit]) => (features & bit) !== 0n).map(([name]) => name);
+  return `Not recorded, because the package koffi is not installed: ${names.join(' ')}`;
+}
+
 /** Walks an open folder as the options ask. */
 export function openWalk(
   input: OpenedInput,
@@ -60,11 +78,13 @@ export function openWalk(
   const { verbs } = options;
   const uidShift = uidShiftOf(context);
   return walkTree(input.descriptor, {
+    label: input.label,
     featureFlags,
     contents: options.contents ? 'read' : 'skip',
     applyExcludeFiles: context.options.excludeFile,
     signal: context.signal,
     onIncomplete: reportIncomplete(context),
+    onUnavailable: (features) => context.warn(unavailableText(features)),
     ...(uidShift ? { uidShift } : {}),
     ...(verbs
       ? {

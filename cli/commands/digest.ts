@@ -18,11 +18,11 @@ import type { Kind } from '../options.ts';
 import { openStoreForReading } from '../stores.ts';
 import { synchronize } from '../synchronize.ts';
 import {
+  type ArchiveInput,
   closeTree,
   openArchive,
   openArchiveIndex,
   openWalk,
-  type TreeInput,
 } from '../tree-input.ts';
 import { digestNameOf, madeFlags, reportIncomplete, subtreePath } from '../trees.ts';
 
@@ -43,7 +43,7 @@ function kindOf(word: string, input: OpenedInput, hasSubtree: boolean, context: 
 
 /** Digest of a whole tree or of the part at `path`. */
 async function digestOfTree(
-  tree: TreeInput & { readonly kind: 'archive' },
+  tree: ArchiveInput,
   path: Uint8Array,
   context: Context,
 ): Promise<ChunkId> {

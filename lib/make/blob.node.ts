@@ -1,8 +1,8 @@
 /** The bytes of a blob: a regular file, a block device or standard input (spec/formats/chunker.md, "Sources"). */
 import { fstatSync, readFileSync, readSync } from 'node:fs';
 import { addAbortSignal } from 'node:stream';
-import { toStorageError } from '../../store/system-error.node.ts';
 import { PipelineError, throwIfAborted } from '../errors.ts';
+import { systemFailure } from '../os/system-error.node.ts';
 import { SUPERBLOCK_HEAD_LENGTH, superblockSize } from './superblock.ts';
 
 const PIECE_LENGTH = 1024 * 1024;
@@ -19,7 +19,7 @@ function readAt(fd: number, buffer: Uint8Array, offset: number, label: string): 
   try {
     return readSync(fd, buffer, 0, buffer.length, offset);
   } catch (error) {
-    throw toStorageError(error, label, 'read');
+    throw systemFailure('read', error, label);
   }
 }
 
@@ -33,7 +33,7 @@ function deviceSize(fd: number, label: string): number {
     const sectors = readFileSync(`/sys/dev/block/${major}:${minor}/size`, 'ascii');
     size = Number.parseInt(sectors, 10) * SECTOR_SIZE;
   } catch (error) {
-    throw toStorageError(error, label, 'determine size of block device');
+    throw systemFailure('determine size of block device', error, label);
   }
   if (size < SUPERBLOCK_HEAD_LENGTH) return size;
   const head = new Uint8Array(SUPERBLOCK_HEAD_LENGTH);
@@ -55,7 +55,7 @@ export async function* readStandardInput(signal?: AbortSignal): AsyncGenerator<U
     yield* stdin;
   } catch (error) {
     throwIfAborted(signal);
-    throw toStorageError(error, 'standard input', 'read');
+    throw systemFailure('read', error, 'standard input');
   }
 }
 

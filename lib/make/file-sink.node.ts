@@ -1,13 +1,16 @@
 /** Byte sinks on this machine: a file that appears when it is complete, and an open descriptor. */
 import { writeSync } from 'node:fs';
 import { openDurableFile } from '../../store/backends/durable-write.node.ts';
-import { toStorageError } from '../../store/system-error.node.ts';
+import { systemFailure } from '../os/system-error.node.ts';
 import type { ByteSink } from './byte-sink.ts';
 
 const BUFFER_LENGTH = 1024 * 1024;
 
 /** Collects small pieces, so that an archive of small files is not written record by record. */
-function buffered(flushTo: (bytes: Uint8Array) => void): { add(bytes: Uint8Array): void; flush(): void } {
+function buffered(flushTo: (bytes: Uint8Array) => void): {
+  add(bytes: Uint8Array): void;
+  flush(): void;
+} {
   const buffer = new Uint8Array(BUFFER_LENGTH);
   let length = 0;
   const flush = (): void => {
@@ -31,7 +34,7 @@ function writeFully(descriptor: number, bytes: Uint8Array, label: string): void 
       offset += writeSync(descriptor, bytes, offset);
     }
   } catch (error) {
-    throw toStorageError(error, label, 'write');
+    throw systemFailure('write', error, label);
   }
 }
 

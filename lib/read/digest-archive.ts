@@ -4,7 +4,7 @@ import { digestOfFlags } from '../../formats/feature-flags.ts';
 import type { Digest, DigestStream } from '../../store/transforms.ts';
 import { throwIfAborted } from '../errors.ts';
 import type { Breather } from '../work/breathe.ts';
-import { readArchive, type ReadArchiveOptions } from './archive.ts';
+import { type ReadArchiveOptions, readArchive } from './archive.ts';
 import type { ByteSource } from './byte-source.ts';
 
 /**
@@ -38,7 +38,7 @@ export async function digestArchive(
     async read(offset) {
       consumed(offset);
       last = { offset, bytes: new Uint8Array(0) };
-      last = { offset, bytes: await source.read(offset) as Uint8Array<ArrayBuffer> };
+      last = { offset, bytes: (await source.read(offset)) as Uint8Array<ArrayBuffer> };
       return last.bytes;
     },
   };

@@ -1,7 +1,7 @@
 /** Byte sources on this machine: an open file, and standard input as a pipe. */
 import { closeSync, fstatSync, readSync } from 'node:fs';
-import { toStorageError } from '../../store/system-error.node.ts';
 import { PipelineError } from '../errors.ts';
+import { systemFailure } from '../os/system-error.node.ts';
 import type { ByteSource } from './byte-source.ts';
 
 const BUFFER_LENGTH = 1024 * 1024;
@@ -18,7 +18,7 @@ export function openFileSource(descriptor: number, label: string): ByteSource {
       try {
         return buffer.subarray(0, readSync(descriptor, buffer, 0, buffer.length, offset));
       } catch (error) {
-        throw toStorageError(error, label, 'read');
+        throw systemFailure('read', error, label);
       }
     },
     close: async () => closeSync(descriptor),

@@ -1,6 +1,7 @@
 /** Several chunk sources in order: the first that has a good copy of a chunk wins. */
-import { ChunkDamaged, ChunkMissing } from '../errors.ts';
+
 import type { ChunkSource } from '../chunk-store.ts';
+import { ChunkDamaged, ChunkMissing } from '../errors.ts';
 
 /** Errors after which another source may still help. */
 function triesNext(error: unknown): boolean {
