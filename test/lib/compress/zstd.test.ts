@@ -1,0 +1,72 @@
+import test from 'ava';
+import { concatBytes, equalBytes } from '../../../formats/bytes.ts';
+import { createNodeZstdCodec, createZstdCodec } from '../../../lib/compress/zstd.node.ts';
+import { inspectZstdFrame } from '../../../lib/compress/zstd-frame.ts';
+import { createNativeZstdCodec } from '../../../lib/compress/zstd-native.node.ts';
+import { createPortableZstdCodec } from '../../../lib/compress/zstd-portable.ts';
+import type { Codec } from '../../../store/transforms.ts';
+import { codecSuite } from '../../conformance/codec.ts';
+import { GOLDEN_STORES, goldenChunks, noise, text } from '../../helpers/golden.ts';
+import { requirement } from '../../helpers/requirements.ts';
+import { decompressStreaming } from '../../helpers/zstd-oracle.ts';
+
+const native = createNativeZstdCodec();
+const node = createNodeZstdCodec();
+const portable = createPortableZstdCodec();
+const implementations: Readonly<Record<string, Codec>> = {
+  chosen: createZstdCodec(),
+  'WASM zstd': portable,
+  ...(native ? { libzstd: native } : {}),
+  ...(node ? { 'zstd of node': node } : {}),
+};
+const chunks = GOLDEN_STORES.flatMap(goldenChunks).filter(({ stored }) => stored[0] === 0x28);
+
+const SKIPPABLE = Uint8Array.of(0x50, 0x2a, 0x4d, 0x18, 4, 0, 0, 0, 1, 2, 3, 4);
+/** Claims 2^62 bytes and holds one empty block. */
+const HUGE_CLAIM = Uint8Array.of(
+  ...[0x28, 0xb5, 0x2f, 0xfd, 0xc0, 0x58, 0, 0, 0, 0, 0, 0, 0, 0x40, 1, 0, 0],
+);
+const frame = await portable.compress(text(100));
+const refused = {
+  'a skippable frame': SKIPPABLE,
+  'a skippable frame before the data': concatBytes([SKIPPABLE, frame]),
+  'a huge content size': HUGE_CLAIM,
+  'a reserved block type': Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd, 0, 0x58, 7, 0, 0),
+};
+
+for (const [name, codec] of Object.entries(implementations)) {
+  codecSuite(name, codec, { refused });
+
+  test(`${name}: decodes every chunk that casync 2 made, as the oracle does`, async (t) => {
+    t.true(chunks.length > 20);
+    for (const { stored } of chunks) {
+      const plain = await codec.decompress(stored, 1 << 20);
+      t.deepEqual(new Uint8Array(plain), new Uint8Array(await decompressStreaming(stored)));
+    }
+  });
+
+  test(`${name}: all implementations and the oracle decode its frames`, async (t) => {
+    for (const plain of [text(10), text(200_000), noise(100_000)]) {
+      const stored = await codec.compress(plain);
+      t.deepEqual(new Uint8Array(await decompressStreaming(stored)), plain);
+      for (const other of Object.values(implementations)) {
+        t.deepEqual(new Uint8Array(await other.decompress(stored, plain.length)), plain);
+      }
+    }
+  });
+}
+
+test('libzstd makes the chunk files of casync 2, byte for byte', async (t) => {
+  if (!requirement(t, { conditions: { 'libzstd.so.1 and koffi': native !== undefined } })) return;
+  if (native === undefined) return;
+  for (const { stored, id } of chunks) {
+    const made = await native.compress(await native.decompress(stored, 1 << 20));
+    if (!requirement(t, { conditions: { 'libzstd 1.5.4': equalBytes(made, stored) } })) return;
+    t.deepEqual(new Uint8Array(made), stored, id);
+  }
+});
+
+test('a frame says how much it holds', async (t) => {
+  const stated = inspectZstdFrame(await portable.compress(text(1000)));
+  t.deepEqual(stated, { contentSize: 1000, minSize: 1000, maxSize: 1000 });
+});
