@@ -1,0 +1,56 @@
+/**
+ * The children of a directory that is being written, as columns of numbers: 24 bytes a child, where
+ * objects would take five times as much for as long as the directory is open.
+ */
+import type { GoodbyeItem } from './goodbye.ts';
+import type { Hash64 } from './siphash.ts';
+
+const INITIAL_COUNT = 8;
+
+export class GoodbyeColumns {
+  #count = 0;
+  /** One directory in a deep tree often has few children: nothing is allocated before the first. */
+  #offsets = new Float64Array();
+  #sizes = new Float64Array();
+  #hashes = new Uint32Array();
+
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Adds a child that begins with its FILENAME at this archive offset; its size is not yet known. */
+  add(filenameOffset: number, hash: Hash64): void {
+    this.#reserve();
+    this.#offsets[this.#count] = filenameOffset;
+    this.#hashes[2 * this.#count] = hash.low;
+    this.#hashes[2 * this.#count + 1] = hash.high;
+    this.#count++;
+  }
+
+  /** Says where, in the archive, the child added last ends. */
+  endLast(offset: number): void {
+    this.#sizes[this.#count - 1] = offset - this.#offsets[this.#count - 1];
+  }
+
+  /** The children in the form the table is made from. */
+  items(): readonly GoodbyeItem[] {
+    return Array.from({ length: this.#count }, (_, i) => ({
+      filenameOffset: this.#offsets[i],
+      size: this.#sizes[i],
+      hash: { low: this.#hashes[2 * i], high: this.#hashes[2 * i + 1] },
+    }));
+  }
+
+  #reserve(): void {
+    if (this.#count < this.#offsets.length) return;
+    const capacity = Math.max(INITIAL_COUNT, 2 * this.#count);
+    this.#offsets = grown(this.#offsets, new Float64Array(capacity));
+    this.#sizes = grown(this.#sizes, new Float64Array(capacity));
+    this.#hashes = grown(this.#hashes, new Uint32Array(2 * capacity));
+  }
+}
+
+function grown<T extends Float64Array | Uint32Array>(from: T, to: T): T {
+  to.set(from);
+  return to;
+}
