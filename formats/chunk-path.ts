@@ -1,0 +1,17 @@
+/** Chunk ids as names inside a castr store (spec/formats/castr.md, "Layout"). */
+import { type ChunkId, parseChunkId } from './chunk-id.ts';
+
+const SHARD_LENGTH = 4;
+
+/** `abcd/abcd...SUFFIX`: the place of a chunk below the store. */
+export function chunkKey(id: ChunkId, suffix: string): string {
+  return `${id.slice(0, SHARD_LENGTH)}/${id}${suffix}`;
+}
+
+/** The chunk that is stored under `key`, undefined if that is no chunk's place. */
+export function parseChunkKey(key: string, suffix: string): ChunkId | undefined {
+  if (!key.endsWith(suffix)) return undefined;
+  const [shard, name] = key.slice(0, key.length - suffix.length).split('/');
+  const id = parseChunkId(name ?? '');
+  return id !== undefined && key === chunkKey(id, suffix) && id.startsWith(shard) ? id : undefined;
+}

@@ -1,0 +1,143 @@
+/**
+ * Index files (caibx, caidx) <-> ChunkIndex: a header record, then a table of 40-byte items that ends
+ * with a tail of the same size. Layout and checks: spec/formats/index.md.
+ */
+import { readSize, readU64, U64_MAX, writeU64 } from './bytes.ts';
+import { CHUNK_ID_LENGTH } from './chunk-id.ts';
+import { ChunkIndex, type IndexHeader } from './chunk-index.ts';
+import { validChunkSizes } from './chunk-sizes.ts';
+import { DEFAULT_DECODE_LIMITS, type DecodeLimits } from './decode-limits.ts';
+import { FormatError } from './errors.ts';
+import { checkFlags } from './feature-flags.ts';
+import { RECORD_HEADER_SIZE, RECORD_TYPES, TABLE_TAIL_MARKER } from './record-types.ts';
+
+const HEADER_SIZE = 48;
+const TABLE_OFFSET = HEADER_SIZE;
+const ITEMS_OFFSET = TABLE_OFFSET + RECORD_HEADER_SIZE;
+const ITEM_SIZE = 40;
+
+function failure(record: string, offset: number, expectation: string): FormatError {
+  return new FormatError('index', record, offset, expectation);
+}
+
+/** The index as a file. */
+export function encodeIndex(index: ChunkIndex): Uint8Array {
+  const tail = ITEMS_OFFSET + ITEM_SIZE * index.count;
+  const bytes = new Uint8Array(tail + ITEM_SIZE);
+  const { min, avg, max } = index.chunkSizes;
+  [HEADER_SIZE, RECORD_TYPES.INDEX, index.featureFlags, min, avg, max].forEach((value, i) => {
+    writeU64(bytes, 8 * i, value);
+  });
+  writeU64(bytes, TABLE_OFFSET, U64_MAX);
+  writeU64(bytes, TABLE_OFFSET + 8, RECORD_TYPES.TABLE);
+  for (let i = 0; i < index.count; i++) {
+    const offset = ITEMS_OFFSET + ITEM_SIZE * i;
+    writeU64(bytes, offset, index.end(i));
+    bytes.set(index.idBytes(i), offset + 8);
+  }
+  writeU64(bytes, tail + 16, HEADER_SIZE);
+  writeU64(bytes, tail + 24, tail + ITEM_SIZE - TABLE_OFFSET);
+  writeU64(bytes, tail + 32, TABLE_TAIL_MARKER);
+  return bytes;
+}
+
+/**
+ * Reads an index file and checks all that can be checked without its chunks.
+ * @param bytes the whole file; not kept
+ * @throws FormatError
+ */
+export function decodeIndex(
+  bytes: Uint8Array,
+  limits: DecodeLimits = DEFAULT_DECODE_LIMITS,
+): ChunkIndex {
+  const header = decodeHeader(bytes, limits);
+  expectLength(bytes, 'TABLE', ITEMS_OFFSET);
+  if (readU64(bytes, TABLE_OFFSET) !== U64_MAX) {
+    throw failure('TABLE', TABLE_OFFSET, 'the size field must be 2^64-1');
+  }
+  if (readU64(bytes, TABLE_OFFSET + 8) !== RECORD_TYPES.TABLE) {
+    throw failure('TABLE', TABLE_OFFSET + 8, 'wrong record type');
+  }
+  const count = countItems(bytes);
+  if (count > limits.maxChunkCount) {
+    throw failure('TABLE', ITEMS_OFFSET, `more than ${limits.maxChunkCount} chunks`);
+  }
+  return decodeItems(bytes, header, count);
+}
+
+function expectLength(bytes: Uint8Array, record: string, length: number): void {
+  if (bytes.length < length) throw failure(record, bytes.length, 'the file ends early');
+}
+
+function decodeHeader(bytes: Uint8Array, limits: DecodeLimits): IndexHeader {
+  expectLength(bytes, 'INDEX', HEADER_SIZE);
+  if (readSize(bytes, 0) !== HEADER_SIZE) {
+    throw failure('INDEX', 0, `the size field must be ${HEADER_SIZE}`);
+  }
+  if (readU64(bytes, 8) !== RECORD_TYPES.INDEX) {
+    throw failure('INDEX', 8, 'wrong record type; this is no casync index');
+  }
+  const featureFlags = readU64(bytes, 16);
+  checkFlags(featureFlags, (expectation) => failure('INDEX', 16, expectation));
+  const chunkSizes = {
+    min: readSize(bytes, 24),
+    avg: readSize(bytes, 32),
+    max: readSize(bytes, 40),
+  };
+  if (!validChunkSizes(chunkSizes, limits.maxChunkSize)) {
+    throw failure(
+      'INDEX',
+      24,
+      `chunk sizes must be 1 <= min <= avg <= max <= ${limits.maxChunkSize}`,
+    );
+  }
+  return { featureFlags, chunkSizes };
+}
+
+/** A block is the tail exactly if all five fields say so for its place; otherwise it is an item. */
+function isTail(bytes: Uint8Array, offset: number): boolean {
+  return (
+    readU64(bytes, offset + 32) === TABLE_TAIL_MARKER &&
+    readU64(bytes, offset) === 0n &&
+    readU64(bytes, offset + 8) === 0n &&
+    readSize(bytes, offset + 16) === HEADER_SIZE &&
+    readSize(bytes, offset + 24) === offset + ITEM_SIZE - TABLE_OFFSET
+  );
+}
+
+/** Items before the tail, which must be the end of the file. */
+function countItems(bytes: Uint8Array): number {
+  const last = bytes.length - ITEM_SIZE;
+  let offset = ITEMS_OFFSET;
+  while (offset <= last && !isTail(bytes, offset)) offset += ITEM_SIZE;
+  if (offset > last) {
+    // An item that breaks the rules explains a missing tail better than the missing tail does.
+    return Math.floor((bytes.length - ITEMS_OFFSET) / ITEM_SIZE);
+  }
+  if (offset < last) throw failure('TABLE', offset + ITEM_SIZE, 'nothing may follow the tail');
+  return (offset - ITEMS_OFFSET) / ITEM_SIZE;
+}
+
+function decodeItems(bytes: Uint8Array, header: IndexHeader, count: number): ChunkIndex {
+  const ends = new Float64Array(count);
+  const ids = new Uint8Array(count * CHUNK_ID_LENGTH);
+  let start = 0;
+  for (let i = 0; i < count; i++) {
+    const offset = ITEMS_OFFSET + ITEM_SIZE * i;
+    const end = readSize(bytes, offset);
+    if (end === 0) throw failure(`item ${i}`, offset, 'end of chunk is 0, or a damaged tail');
+    if (end === Number.POSITIVE_INFINITY)
+      throw failure(`item ${i}`, offset, 'end of chunk too large');
+    if (end <= start) throw failure(`item ${i}`, offset, 'ends of chunks must rise');
+    if (end - start > header.chunkSizes.max) {
+      throw failure(`item ${i}`, offset, 'the chunk is larger than the maximum chunk size');
+    }
+    ends[i] = end;
+    ids.set(bytes.subarray(offset + 8, offset + ITEM_SIZE), i * CHUNK_ID_LENGTH);
+    start = end;
+  }
+  if (bytes.length !== ITEMS_OFFSET + ITEM_SIZE * (count + 1)) {
+    throw failure('TABLE', bytes.length, 'the file ends early');
+  }
+  return new ChunkIndex(header, ends, ids);
+}
