@@ -26,7 +26,7 @@ function randomRule(random: Random, names: readonly Uint8Array[]): string {
     () => `  ${component()}\t`,
   ])();
   // A rule that makes the whole run fail, now and then.
-  if (random.chance(0.01)) return '..';
+  if (random.chance(0.001)) return '..';
   return random.chance(0.3) && !pattern.startsWith('#') ? `!${pattern}` : pattern;
 }
 
