@@ -7,7 +7,7 @@ export async function synchronize<T>(work: () => Promise<T>): Promise<T> {
     return await work();
   } catch (error) {
     if (!isCasError(error) || error.code === 'ABORTED' || error.code === 'READER_GONE') throw error;
-    if (error.code === 'NOT_IN_ARCHIVE') throw error;
+    if (error.code === 'NOT_IN_ARCHIVE' || error.code === 'USAGE') throw error;
     throw new CasError(error.code, {
       subject: 'Failed to run synchronizer',
       reason: error.message,

@@ -14,9 +14,23 @@ import { openIndexSource } from '../lib/read/index-source.ts';
 import { createBreather } from '../lib/work/breathe.ts';
 import type { Context } from './context.ts';
 import { readIndex } from './indexes.ts';
-import { isStream, type OpenedInput } from './kinds.ts';
+import {
+  isStream,
+  kindOfName,
+  type OpenedInput,
+  openInput,
+  refuse,
+  STANDARD_STREAM,
+} from './kinds.ts';
+import type { Kind } from './options.ts';
 import { openStoreForReading } from './stores.ts';
-import { type EntryVerbs, informOfEntry, reportIncomplete, uidShiftOf } from './trees.ts';
+import {
+  type EntryVerbs,
+  informOfEntry,
+  madeFlags,
+  reportIncomplete,
+  uidShiftOf,
+} from './trees.ts';
 
 export interface FolderInput {
   readonly kind: 'directory';
@@ -53,6 +67,59 @@ export async function openArchiveIndex(
   const { signal, onProgress } = context;
   const source = openIndexSource(index, store, { label: input.label, signal, onProgress });
   return { kind: 'archive', source, expectedFlags: index.featureFlags };
+}
+
+/** Settles what list, mtree and stat were given. */
+function treeKind(verb: string, word: string, input: OpenedInput, what: Kind | undefined): Kind {
+  if (what === 'blob' || what === 'blob-index') {
+    throw refuse(
+      `"${verb}" operation may only be combined with --what=archive, archive-index, or directory.`,
+    );
+  }
+  const kind = what ?? kindOfName(word);
+  if (input.stats.isDirectory()) {
+    if (kind === undefined || kind === 'directory') return 'directory';
+    throw refuse('Input is a directory, but attempted to list archive or index.');
+  }
+  if (kind === 'directory') {
+    throw refuse('Input is a regular file, but attempted to list it as directory.');
+  }
+  if (kind === 'archive' || kind === 'archive-index') return kind;
+  if (word === STANDARD_STREAM) return 'archive';
+  throw refuse('Input should be a directory, .catar or .caidx file. Refusing.');
+}
+
+/** An opened input whose kind is settled, not read yet. */
+export interface NamedTree {
+  readonly kind: Kind;
+  readonly word: string;
+  readonly input: OpenedInput;
+}
+
+/**
+ * Opens what list, mtree and stat were given and settles what it is.
+ * @param subtree must be empty for a folder
+ */
+export function nameTree(
+  verb: string,
+  word: string,
+  subtree: Uint8Array,
+  context: Context,
+): NamedTree {
+  const input = openInput(word, (label) => `Failed to open "${label}"`);
+  const kind = treeKind(verb, word, input, context.options.what);
+  if (kind === 'directory' && subtree.length > 0) {
+    throw refuse('Subtree path only supported when listing archive or archive index.');
+  }
+  return { kind, word, input };
+}
+
+/** Begins to read a tree. */
+export async function openTree(named: NamedTree, context: Context): Promise<TreeInput> {
+  const { kind, word, input } = named;
+  if (kind === 'archive') return openArchive(input, context);
+  if (kind === 'archive-index') return openArchiveIndex(word, input, context);
+  return { kind: 'directory', input, featureFlags: madeFlags(context, 'all') };
 }
 
 export interface EventOptions {

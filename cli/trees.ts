@@ -1,5 +1,6 @@
 /** What the commands that read or restore a tree share: feature flags, owners, walk options. */
 
+import type { CatarNode } from '../formats/catar-events.ts';
 import type { DigestName } from '../formats/chunk-id.ts';
 import { escapeBytes } from '../formats/escape.ts';
 import { ALL_FEATURES, maskFlags, selectFlags } from '../formats/feature-flags.ts';
@@ -41,9 +42,18 @@ export function uidShiftOf(context: Context): { shift: number; range: number } |
   return enabled ? { shift, range } : undefined;
 }
 
-/** A sub-path as it stands in an archive: leading slashes dropped, empty for the whole. */
+/** The node with its owner as it would be restored: numeric ids shifted back. */
+export function unshifted(node: CatarNode, context: Context): CatarNode {
+  const uidShift = uidShiftOf(context);
+  if (!uidShift) return node;
+  const { shift, range } = uidShift;
+  return { ...node, uid: (node.uid % range) + shift, gid: (node.gid % range) + shift };
+}
+
+/** A sub-path as it stands in an archive: without superfluous slashes, empty for the root. */
 export function subtreePath(word: string | undefined): Uint8Array {
-  return new Uint8Array(Buffer.from((word ?? '').replace(/^\/+/, '')));
+  const names = (word ?? '').split('/').filter((name) => name !== '');
+  return new Uint8Array(Buffer.from(names.join('/') === '.' ? '' : names.join('/')));
 }
 
 /** The two words that `-v` puts before the path when an entry is begun and done. */

@@ -138,8 +138,10 @@ export async function extract(words: readonly string[], context: Context): Promi
     }
     throw refuse('Extraction of a subtree is not available in this version.');
   }
+  const input = openInput(word, (label) =>
+    kind === 'archive' ? `Failed to set sync archive: ${label}` : `Failed to open ${label}`,
+  );
   await synchronize(async () => {
-    const input = openInput(word, (label) => label);
     if (kind === 'blob-index') return extractBlob(word, input, output, context);
     return extractTree(word, input, kind === 'archive-index', output, context);
   });
