@@ -218,7 +218,7 @@ export function aclEntryFault(
 }
 
 /** The order of ACL entries in an archive: id, without name before named, name, permissions. */
-export function compareAclEntries(a: AclEntry, b: AclEntry): number {
+function compareAclEntries(a: AclEntry, b: AclEntry): number {
   if (a.id !== b.id) return a.id - b.id;
   const names = compareBytes(a.name ?? new Uint8Array(), b.name ?? new Uint8Array());
   return names === 0 ? a.permissions - b.permissions : names;

@@ -60,6 +60,7 @@ export class NodeDecoder {
   readonly limits: DecodeLimits;
   #node: NodeDraft;
   #attributeCount = 0;
+  #attributeBytes = 0;
 
   constructor(rules: ArchiveRules, limits: DecodeLimits) {
     this.rules = rules;
@@ -83,6 +84,7 @@ export class NodeDecoder {
     node.mtime = readU64(bytes, start + 40);
     this.#node = node;
     this.#attributeCount = 0;
+    this.#attributeBytes = 0;
     return entryFault(this.rules, node);
   }
 
@@ -102,11 +104,17 @@ export class NodeDecoder {
   }
 
   /** Counts one attribute or ACL entry of the node. */
-  countAttribute(): Fault {
+  countAttribute({ start, end }: RecordBody): Fault {
     this.#attributeCount++;
-    const { maxAttributeCount } = this.limits;
-    if (this.#attributeCount <= maxAttributeCount) return undefined;
-    return `at most ${maxAttributeCount} attributes and ACL entries on one node`;
+    this.#attributeBytes += end - start;
+    const { maxAttributeCount, maxAttributeBytes } = this.limits;
+    if (this.#attributeCount > maxAttributeCount) {
+      return `at most ${maxAttributeCount} attributes and ACL entries on one node`;
+    }
+    if (this.#attributeBytes > maxAttributeBytes) {
+      return `at most ${maxAttributeBytes} bytes of attributes and ACL entries on one node`;
+    }
+    return undefined;
   }
 }
 
@@ -183,7 +191,7 @@ function applyXattr(decoder: NodeDecoder, node: NodeDraft, body: RecordBody): Fa
   }
   const name = copyBytes(bytes, start, nameEnd);
   const xattr = { name, value: copyBytes(bytes, nameEnd + 1, end) };
-  const fault = decoder.countAttribute() ?? xattrFault(xattr, node.xattrs.at(-1));
+  const fault = decoder.countAttribute(body) ?? xattrFault(xattr, node.xattrs.at(-1));
   node.xattrs.push(xattr);
   return fault;
 }
@@ -204,7 +212,7 @@ function applyAclEntry(
     if (name === undefined || fault !== undefined) return fault;
     entry = { id, permissions, name };
   }
-  const fault = decoder.countAttribute() ?? aclEntryFault(decoder.rules, entry, list.at(-1));
+  const fault = decoder.countAttribute(body) ?? aclEntryFault(decoder.rules, entry, list.at(-1));
   list.push(entry);
   return fault;
 }

@@ -81,7 +81,7 @@ export class NodeEncoder {
     this.#check('ENTRY', sameFlags ? undefined : 'the feature flags of the archive');
     this.#check('ENTRY', entryFault(this.#rules, node));
     this.#check('ENTRY', nodeFault(node));
-    this.#check('ENTRY', countFault(node, this.#limits.maxAttributeCount));
+    this.#check('ENTRY', attributesFault(node, this.#limits));
     const writer = this.#writer;
     writer.begin(RECORD_TYPES.ENTRY);
     writer.u64(node.featureFlags);
@@ -226,9 +226,12 @@ function lengthFault(bytes: Uint8Array, maxLength: number): Fault {
   return bytes.length <= maxLength ? undefined : `at most ${maxLength} bytes`;
 }
 
-function countFault({ xattrs, acl, defaultAcl }: CatarNode, maxCount: number): Fault {
+function attributesFault({ xattrs, acl, defaultAcl }: CatarNode, limits: DecodeLimits): Fault {
+  const { maxAttributeCount, maxAttributeBytes } = limits;
   const count = xattrs.length + entryCount(acl) + entryCount(defaultAcl);
-  return count <= maxCount ? undefined : `at most ${maxCount} attributes and ACL entries`;
+  if (count > maxAttributeCount) return `at most ${maxAttributeCount} attributes and ACL entries`;
+  const bytes = xattrs.reduce((sum, { name, value }) => sum + name.length + 1 + value.length, 0);
+  return bytes > maxAttributeBytes ? `at most ${maxAttributeBytes} bytes of attributes` : undefined;
 }
 
 function entryCount(acl: AclEntries | undefined): number {

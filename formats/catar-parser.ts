@@ -1,6 +1,7 @@
 /**
  * Archive bytes in, events out (spec/formats/catar.md): a parser without input of its own, for
- * everything that reads archives front to back. Memory is one record, whatever the archive says.
+ * everything that reads archives front to back. Memory is one node with its attributes,
+ * within {@link DecodeLimits}, whatever the archive says.
  */
 import { readSize, readU32 } from './bytes.ts';
 import type { CatarEvent, NodeType } from './catar-events.ts';

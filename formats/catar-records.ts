@@ -20,11 +20,11 @@ export interface RecordLayout {
 
 /** Shortest name of an extended attribute: `a.b`. */
 const MIN_XATTR_NAME_LENGTH = 3;
-export const ENTRY_SIZE = 64;
+const ENTRY_SIZE = 64;
 const GOODBYE_ITEM_SIZE = 24;
 /** Distance to the folder's ENTRY, record size, marker. */
 export const GOODBYE_TAIL_SIZE = 24;
-export const GOODBYE_MIN_SIZE = RECORD_HEADER_SIZE + GOODBYE_TAIL_SIZE;
+const GOODBYE_MIN_SIZE = RECORD_HEADER_SIZE + GOODBYE_TAIL_SIZE;
 
 /**
  * The layouts of all records under `limits`, by the lower 32 bits of the type number, which differ

@@ -19,6 +19,8 @@ export interface DecodeLimits {
   readonly maxXattrValueLength: number;
   /** Most extended attributes plus ACL entries on one node. */
   readonly maxAttributeCount: number;
+  /** Most bytes of extended attributes and ACL entries on one node. */
+  readonly maxAttributeBytes: number;
   /** Nodes from the root to a leaf, both counted. */
   readonly maxDepth: number;
   /** Most entries of one directory. */
@@ -34,6 +36,8 @@ export const DEFAULT_DECODE_LIMITS: DecodeLimits = {
   maxXattrNameLength: 255,
   maxXattrValueLength: 65536,
   maxAttributeCount: 65536,
+  // Own value: the other two bounds together would allow 4 GiB on one node.
+  maxAttributeBytes: 64 * 1024 * 1024,
   maxDepth: 64,
   maxDirectoryEntries: 50_000_000,
 };

@@ -209,6 +209,7 @@ test('every limit is obeyed exactly', (t) => {
       archiveOf(file('', { records: [record('FCAPS', bytesOf('1234567'))] })),
     ],
     ['maxAttributeCount', 3, archiveOf(file('', { records: attributes }))],
+    ['maxAttributeBytes', 8 + 8 + 16, archiveOf(file('', { records: attributes }))],
     ['maxDepth', 4, archiveOf(nested)],
     ['maxDirectoryEntries', 3, forgeArchive(directory(three))],
   ];
