@@ -10,6 +10,8 @@ import { descriptorPath, type Target } from './target.node.ts';
 
 /** The kernel's own ceiling of a value and of a list of names. */
 const LARGEST = 65536;
+/** Tried first, because the kernel clears as much memory as it is offered. */
+const USUAL = 512;
 const value = Buffer.alloc(LARGEST);
 const { errno } = constants;
 const ABSENT = new Set<number>([errno.ENODATA, errno.EOPNOTSUPP, errno.ENOSYS]);
@@ -20,11 +22,11 @@ const STEP_READ = 'read extended attribute';
 export function listXattrs(target: Target): readonly Buffer[] {
   const c = libc();
   if (c === undefined) return [];
-  const length = lengthOf(STEP_LIST, () =>
+  const length = sizedLengthOf(STEP_LIST, (size) =>
     onTarget(target, {
-      byDescriptor: (fd) => c.flistxattr(fd, value, LARGEST),
-      byPath: (path) => c.llistxattr(path, value, LARGEST),
-      followed: (path) => c.listxattr(path, value, LARGEST),
+      byDescriptor: (fd) => c.flistxattr(fd, value, size),
+      byPath: (path) => c.llistxattr(path, value, size),
+      followed: (path) => c.listxattr(path, value, size),
     }),
   );
   const names: Buffer[] = [];
@@ -42,11 +44,11 @@ export function getXattr(target: Target, name: string | Uint8Array): Buffer | un
   const c = libc();
   if (c === undefined) return undefined;
   const text = terminated(bytesOf(name), 1);
-  const length = lengthOf(STEP_READ, () =>
+  const length = sizedLengthOf(STEP_READ, (size) =>
     onTarget(target, {
-      byDescriptor: (fd) => c.fgetxattr(fd, text, value, LARGEST),
-      byPath: (path) => c.lgetxattr(path, text, value, LARGEST),
-      followed: (path) => c.getxattr(path, text, value, LARGEST),
+      byDescriptor: (fd) => c.fgetxattr(fd, text, value, size),
+      byPath: (path) => c.lgetxattr(path, text, value, size),
+      followed: (path) => c.getxattr(path, text, value, size),
     }),
   );
   return length === undefined ? undefined : Buffer.from(value.subarray(0, length));
@@ -97,6 +99,13 @@ function onTarget(target: Target, variants: Variants): number {
 
 function outcome(result: number): number {
   return result < 0 ? -lastErrno() : result;
+}
+
+function sizedLengthOf(step: string, read: (size: number) => number): number | undefined {
+  return lengthOf(step, () => {
+    const result = read(USUAL);
+    return result === -errno.ERANGE ? read(LARGEST) : result;
+  });
 }
 
 function lengthOf(step: string, read: () => number): number | undefined {

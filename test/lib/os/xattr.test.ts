@@ -40,6 +40,16 @@ test('names are bytes and values may be empty', (t) => {
   t.deepEqual(getXattr(path, name), Buffer.alloc(0));
 });
 
+test('large values and many names are complete', (t) => {
+  const { path, fd } = file(t);
+  const value = Buffer.alloc(2000, 7);
+  setXattr(path, 'user.large', value);
+  const names = Array.from({ length: 20 }, (_, i) => `user.${String(i).padStart(30, 'n')}`);
+  for (const name of names) setXattr(path, name, new Uint8Array(0));
+  t.deepEqual(getXattr(fd, 'user.large'), value);
+  t.deepEqual(listXattrs(fd).map(String).toSorted(), ['user.large', ...names].toSorted());
+});
+
 test('an absent attribute is undefined, and removing it succeeds', (t) => {
   const { path } = file(t);
   t.is(getXattr(path, 'user.none'), undefined);
