@@ -1,0 +1,84 @@
+/**
+ * Writing that leaves out runs of zero bytes. Shared by the extraction of blobs and of trees
+ * (spec/formats/castr.md, "Extraction": runs of at least 4096 zero bytes become holes).
+ */
+import { write } from 'node:fs';
+import { systemFailure } from '../os/system-error.node.ts';
+
+/** Holes are made of whole blocks of this many bytes, aligned to the offset in the file. */
+export const HOLE_BLOCK = 4096;
+
+const ZEROS = Buffer.alloc(HOLE_BLOCK);
+
+/** Begin and end of a part of a buffer. */
+export interface Span {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** True if all of `bytes` are zero. */
+export function isZero(bytes: Uint8Array): boolean {
+  for (let start = 0; start < bytes.length; start += HOLE_BLOCK) {
+    if (!isZeroBlock(bytes, start, Math.min(start + HOLE_BLOCK, bytes.length))) return false;
+  }
+  return true;
+}
+
+/**
+ * The parts of `bytes` that must be written if they belong at `offset` of a file that reads as zeros
+ * there: everything but aligned blocks of zeros, cut off at the ends of `bytes`. Usually one span.
+ */
+export function dataSpans(bytes: Uint8Array, offset: number): readonly Span[] {
+  const spans: Span[] = [];
+  let dataStart = -1;
+  let start = 0;
+  while (start < bytes.length) {
+    const end = Math.min(bytes.length, start + HOLE_BLOCK - ((offset + start) % HOLE_BLOCK));
+    const hole = isZeroBlock(bytes, start, end);
+    if (!hole && dataStart < 0) dataStart = start;
+    if (hole && dataStart >= 0) {
+      spans.push({ start: dataStart, end: start });
+      dataStart = -1;
+    }
+    start = end;
+  }
+  if (dataStart >= 0) spans.push({ start: dataStart, end: bytes.length });
+  return spans;
+}
+
+function isZeroBlock(bytes: Uint8Array, start: number, end: number): boolean {
+  // Data nearly always shows at the borders of a block, without the price of a call.
+  if (bytes[start] !== 0 || bytes[end - 1] !== 0) return false;
+  const block = Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start);
+  return block.equals(end - start === HOLE_BLOCK ? ZEROS : ZEROS.subarray(0, end - start));
+}
+
+/**
+ * Writes all of `bytes`, however often the system takes only a part.
+ * @param position offset in the file, or null for the current position of a stream.
+ * @throws PipelineError without subject
+ */
+export async function writeFully(
+  fd: number,
+  bytes: Uint8Array,
+  position: number | null,
+): Promise<void> {
+  let done = 0;
+  while (done < bytes.length) {
+    const at = position === null ? null : position + done;
+    done += await writeSome(fd, bytes.subarray(done), at);
+  }
+}
+
+/** How long to wait for the reader of a full pipe that does not block. */
+const RETRY_MS = 2;
+
+function writeSome(fd: number, bytes: Uint8Array, position: number | null): Promise<number> {
+  return new Promise((resolve, reject) => {
+    write(fd, bytes, 0, bytes.length, position, (error, count) => {
+      if (error === null) resolve(count);
+      else if (error.code === 'EAGAIN') setTimeout(resolve, RETRY_MS, 0);
+      else reject(systemFailure('write', error));
+    });
+  });
+}

@@ -1,0 +1,123 @@
+/** Blob output to a block device, in place: what lies behind the blob on the device stays. */
+import { closeSync, constants, fsyncSync, openSync, readFileSync } from 'node:fs';
+import { about } from '../../formats/errors.ts';
+import { PipelineError } from '../errors.ts';
+import { statDescriptor } from '../os/file-stat.node.ts';
+import { punchHole } from '../os/holes.node.ts';
+import { systemFailure } from '../os/system-error.node.ts';
+import { isZero, writeFully } from './sparse.node.ts';
+import type { BlockTarget, TargetOptions } from './target.ts';
+
+const SECTOR_SIZE = 512;
+/** Shorter runs of zeros are written: a command to the device costs more than that. */
+const SMALLEST_PUNCH = 64 * 1024;
+const ZEROS = new Uint8Array(1 << 20);
+
+/**
+ * @param device path, or a descriptor open for writing, which is not closed.
+ * @throws PipelineError `TARGET_FULL` if the device is too small, before anything is written
+ */
+export function openDeviceTarget(
+  device: string | number,
+  options: TargetOptions & { readonly label: string },
+): BlockTarget {
+  const { label } = options;
+  const fd = typeof device === 'number' ? device : openPath(device, label);
+  try {
+    checkSize(fd, options.size, label);
+  } catch (error) {
+    if (typeof device === 'string') closeSync(fd);
+    throw error;
+  }
+  return new DeviceTarget(fd, { ...options, close: typeof device === 'string' });
+}
+
+interface DeviceOptions extends TargetOptions {
+  readonly label: string;
+  readonly close: boolean;
+}
+
+class DeviceTarget implements BlockTarget {
+  readonly label: string;
+  readonly #fd: number;
+  readonly #close: boolean;
+  #canPunch: boolean;
+  #open = true;
+
+  constructor(fd: number, options: DeviceOptions) {
+    this.label = options.label;
+    this.#fd = fd;
+    this.#close = options.close;
+    this.#canPunch = options.punchHoles ?? true;
+  }
+
+  async write(bytes: Uint8Array, offset: number): Promise<void> {
+    if (bytes.length >= SMALLEST_PUNCH && isZero(bytes) && this.#punch(offset, bytes.length))
+      return;
+    try {
+      await writeFully(this.#fd, bytes, offset);
+    } catch (error) {
+      throw about(this.label, error);
+    }
+  }
+
+  async zero(offset: number, length: number): Promise<void> {
+    if (this.#punch(offset, length)) return;
+    for (let done = 0; done < length; done += ZEROS.length) {
+      try {
+        await writeFully(this.#fd, ZEROS.subarray(0, length - done), offset + done);
+      } catch (error) {
+        throw about(this.label, error);
+      }
+    }
+  }
+
+  async commit(): Promise<void> {
+    try {
+      fsyncSync(this.#fd);
+    } catch (error) {
+      throw systemFailure('sync', error, this.label);
+    }
+    await this.discard();
+  }
+
+  async discard(): Promise<void> {
+    if (!this.#open) return;
+    this.#open = false;
+    if (this.#close) closeSync(this.#fd);
+  }
+
+  /** Lets the device make the zeros itself; many can do that without writing. */
+  #punch(offset: number, length: number): boolean {
+    if (!this.#canPunch) return false;
+    if (offset % SECTOR_SIZE !== 0 || length % SECTOR_SIZE !== 0) return false;
+    try {
+      this.#canPunch = punchHole(this.#fd, offset, length);
+    } catch (error) {
+      throw about(this.label, error);
+    }
+    return this.#canPunch;
+  }
+}
+
+function openPath(path: string, label: string): number {
+  try {
+    return openSync(path, constants.O_RDWR | constants.O_NOFOLLOW);
+  } catch (error) {
+    throw systemFailure('open', error, label);
+  }
+}
+
+function checkSize(fd: number, size: number, label: string): void {
+  const { rdevMajor, rdevMinor } = statDescriptor(fd);
+  let sectors: string;
+  try {
+    sectors = readFileSync(`/sys/dev/block/${rdevMajor}:${rdevMinor}/size`, 'latin1');
+  } catch (error) {
+    throw systemFailure('determine size of block device', error, label);
+  }
+  const available = Number.parseInt(sectors, 10) * SECTOR_SIZE;
+  if (size <= available) return;
+  const reason = `the blob has ${size} bytes, the device has ${available}`;
+  throw new PipelineError('TARGET_FULL', { subject: label, step: 'write', reason });
+}

@@ -1,0 +1,48 @@
+/** Blob output front to back: a pipe, a terminal, a character device, or a file opened by the shell. */
+import { closeSync } from 'node:fs';
+import { about } from '../../formats/errors.ts';
+import { HOLE_BLOCK, writeFully } from './sparse.node.ts';
+import type { BlockTarget } from './target.ts';
+
+export interface StreamTargetOptions {
+  readonly label: string;
+  /** Close the descriptor in the end; default false. */
+  readonly close?: boolean;
+}
+
+const ZEROS = new Uint8Array(64 * HOLE_BLOCK);
+
+/** A target that takes the bytes in order and keeps nothing back: a reader sees them at once. */
+export function openStreamTarget(fd: number, options: StreamTargetOptions): BlockTarget {
+  const { label } = options;
+  let position = 0;
+  let open = options.close === true;
+
+  async function write(bytes: Uint8Array, offset: number): Promise<void> {
+    if (offset !== position) throw new TypeError('a stream is written front to back');
+    position += bytes.length;
+    try {
+      await writeFully(fd, bytes, null);
+    } catch (error) {
+      throw about(label, error);
+    }
+  }
+
+  async function close(): Promise<void> {
+    if (!open) return;
+    open = false;
+    closeSync(fd);
+  }
+
+  return {
+    label,
+    write,
+    async zero(offset, length) {
+      for (let done = 0; done < length; done += ZEROS.length) {
+        await write(ZEROS.subarray(0, length - done), offset + done);
+      }
+    },
+    commit: close,
+    discard: close,
+  };
+}
