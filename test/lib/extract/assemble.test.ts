@@ -1,0 +1,186 @@
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import test from 'ava';
+import type { ChunkId } from '../../../formats/chunk-id.ts';
+import { type ChunkIndex, IndexBuilder } from '../../../formats/chunk-index.ts';
+import { FEATURE } from '../../../formats/feature-flags.ts';
+import { assembleBlob } from '../../../lib/extract/assemble.ts';
+import { openBlockTarget } from '../../../lib/extract/open-target.node.ts';
+import type { BlockTarget } from '../../../lib/extract/target.ts';
+import type { ProgressEvent } from '../../../lib/progress.ts';
+import type { ChunkSource } from '../../../store/chunk-store.ts';
+import { ChunkMissing } from '../../../store/errors.ts';
+import { noise } from '../../helpers/golden.ts';
+import { temporaryFolder } from '../../helpers/temporary-folder.ts';
+
+const SIZES = { min: 1, avg: 1000, max: 4000 };
+
+interface Blob {
+  readonly index: ChunkIndex;
+  readonly chunks: ReadonlyMap<ChunkId, Uint8Array>;
+  readonly content: Buffer;
+}
+
+/** Chunk ids are made up: verification is the source's business. */
+function blobOf(...parts: readonly Uint8Array[]): Blob {
+  const builder = new IndexBuilder();
+  const chunks = new Map<ChunkId, Uint8Array>();
+  for (const part of parts) {
+    const id = Buffer.from(part.subarray(0, 32)).toString('hex').padEnd(64, '0') as ChunkId;
+    chunks.set(id, part);
+    builder.add(id, part.length);
+  }
+  const header = { featureFlags: FEATURE.sha512_256, chunkSizes: SIZES };
+  return { index: builder.finish(header), chunks, content: Buffer.concat(parts) };
+}
+
+const BLOB = blobOf(...Array.from({ length: 40 }, (_, i) => noise(500 + i, 2 * i + 1)));
+
+interface TestSource extends ChunkSource {
+  readonly asked: ChunkId[];
+  inFlight: number;
+  mostInFlight: number;
+}
+
+function sourceOf(
+  { chunks }: Blob,
+  change: (id: ChunkId, bytes: Uint8Array | undefined) => Uint8Array | undefined = (_, b) => b,
+): TestSource {
+  const source: TestSource = {
+    label: 'test',
+    asked: [],
+    inFlight: 0,
+    mostInFlight: 0,
+    has: async (id) => chunks.has(id),
+    async get(id) {
+      source.asked.push(id);
+      source.inFlight += 1;
+      source.mostInFlight = Math.max(source.mostInFlight, source.inFlight);
+      await new Promise((resolve) => setImmediate(resolve));
+      source.inFlight -= 1;
+      const bytes = change(id, chunks.get(id));
+      if (bytes === undefined) throw new ChunkMissing({ reason: 'no source has it' });
+      return bytes;
+    },
+    close: async () => {},
+  };
+  return source;
+}
+
+/** Remembers what happened to it. */
+function recordingTarget(size: number) {
+  const written = Buffer.alloc(size);
+  const calls: string[] = [];
+  const target: BlockTarget = {
+    label: 'memory',
+    write: (bytes, offset) => {
+      written.set(bytes, offset);
+    },
+    zero: () => {},
+    commit: async () => {
+      calls.push('commit');
+    },
+    discard: async () => {
+      calls.push('discard');
+    },
+  };
+  return { target, written, calls };
+}
+
+test('all chunks come to their places, then the target is committed', async (t) => {
+  const { target, written, calls } = recordingTarget(BLOB.content.length);
+  await assembleBlob(BLOB.index, sourceOf(BLOB), target);
+  t.true(written.equals(BLOB.content));
+  t.deepEqual(calls, ['commit']);
+});
+
+test('an empty index is an empty output', async (t) => {
+  const { target, calls } = recordingTarget(0);
+  const empty = blobOf();
+  await assembleBlob(empty.index, sourceOf(empty), target);
+  t.deepEqual(calls, ['commit']);
+});
+
+test('no more chunks are fetched at a time than asked for', async (t) => {
+  const source = sourceOf(BLOB);
+  const { target } = recordingTarget(BLOB.content.length);
+  await assembleBlob(BLOB.index, source, target, { concurrency: 3 });
+  t.is(source.mostInFlight, 3);
+  t.is(source.inFlight, 0);
+});
+
+test('the same chunk many times in a row is fetched once', async (t) => {
+  const zeros = new Uint8Array(1000);
+  const blob = blobOf(noise(10), zeros, zeros, zeros, zeros, noise(20, 3));
+  const source = sourceOf(blob);
+  const { target, written } = recordingTarget(blob.content.length);
+  const events: ProgressEvent[] = [];
+  await assembleBlob(blob.index, source, target, { onProgress: (event) => events.push(event) });
+  t.is(source.asked.length, 3);
+  t.true(written.equals(blob.content));
+  t.like(events.at(-1), { doneBytes: 4030, totalBytes: 4030, chunkCount: 6, reusedChunkCount: 3 });
+});
+
+for (const position of [0, 17, 39]) {
+  test(`a missing chunk ${position} is named, and nothing is in flight any more`, async (t) => {
+    const id = BLOB.index.id(position);
+    const source = sourceOf(BLOB, (asked, bytes) => (asked === id ? undefined : bytes));
+    const { target, calls } = recordingTarget(BLOB.content.length);
+    const error = await t.throwsAsync(assembleBlob(BLOB.index, source, target));
+    t.like(error, { code: 'CHUNK_MISSING' });
+    t.true(error?.message.includes(id));
+    t.deepEqual(calls, ['discard']);
+    t.is(source.inFlight, 0);
+  });
+}
+
+test('a chunk of another length than the index says is refused', async (t) => {
+  const id = BLOB.index.id(5);
+  const source = sourceOf(BLOB, (asked, bytes) => (asked === id ? bytes?.subarray(1) : bytes));
+  const { target, calls } = recordingTarget(BLOB.content.length);
+  const error = await t.throwsAsync(assembleBlob(BLOB.index, source, target));
+  t.like(error, { code: 'CHUNK_DAMAGED', subject: id });
+  t.deepEqual(calls, ['discard']);
+});
+
+test('a signal stops the work before the commit', async (t) => {
+  for (const position of [0, 20, 39]) {
+    const controller = new AbortController();
+    const source = sourceOf(BLOB, (id, bytes) => {
+      if (id === BLOB.index.id(position)) controller.abort();
+      return bytes;
+    });
+    const { target, calls } = recordingTarget(BLOB.content.length);
+    const { signal } = controller;
+    const error = await t.throwsAsync(assembleBlob(BLOB.index, source, target, { signal }));
+    t.like(error, { code: 'ABORTED' });
+    t.deepEqual(calls, ['discard']);
+  }
+});
+
+test('every failure leaves the older file, and no other', async (t) => {
+  const folder = temporaryFolder(t);
+  const path = join(folder, 'out');
+  writeFileSync(path, 'old');
+  for (let position = 0; position < BLOB.index.count; position += 7) {
+    const id = BLOB.index.id(position);
+    const source = sourceOf(BLOB, (asked, bytes) => (asked === id ? undefined : bytes));
+    const target = openBlockTarget(path, { size: BLOB.index.totalSize });
+    await t.throwsAsync(assembleBlob(BLOB.index, source, target));
+    t.deepEqual(readdirSync(folder), ['out']);
+    t.is(readFileSync(path, 'utf8'), 'old');
+  }
+});
+
+test('a failure to write is reported and discards', async (t) => {
+  const { target, calls } = recordingTarget(BLOB.content.length);
+  const failing = {
+    ...target,
+    write: async () => {
+      throw new ChunkMissing({ reason: 'the disk is gone' });
+    },
+  };
+  const error = await t.throwsAsync(assembleBlob(BLOB.index, sourceOf(BLOB), failing));
+  t.regex(String(error?.message), /the disk is gone/);
+  t.deepEqual(calls, ['discard']);
+});
