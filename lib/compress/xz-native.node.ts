@@ -23,7 +23,7 @@ const MEMORY_LIMIT = 160 * 1024 * 1024;
 /** What we use of liblzma. Results are its return codes. */
 interface Liblzma {
   bound(size: number): number;
-  /** @returns length of the stream in `output`, or undefined with the failure in `result` */
+  /** `plain` as one stream in `output`, which has room for it: return code and length. */
   compress(
     output: Uint8Array,
     plain: Uint8Array,
@@ -35,7 +35,7 @@ function loadLiblzma(): Liblzma | undefined {
   const koffi = loadKoffi();
   if (koffi === undefined) return undefined;
   try {
-    const library = koffi.load(LIBRARY);
+    const library = koffi.load(LIBRARY, { deep: true });
     const lzmaStream = koffi.struct({
       nextIn: 'const void*',
       availableIn: 'size_t',

@@ -33,7 +33,8 @@ function loadLibzstd(): Libzstd | undefined {
   const koffi = loadKoffi();
   if (koffi === undefined) return undefined;
   try {
-    const library = koffi.load(LIBRARY);
+    // Newer Node exports a zstd of its own, which must not answer the library's calls to itself.
+    const library = koffi.load(LIBRARY, { deep: true });
     const buffer = koffi.struct({ address: 'void*', size: 'size_t', offset: 'size_t' });
     const inOut = koffi.inout(koffi.pointer(buffer));
     const context = library.func('void* ZSTD_createCCtx()')();
@@ -72,13 +73,26 @@ function loadLibzstd(): Libzstd | undefined {
   }
 }
 
-let loaded: { readonly library: Libzstd | undefined } | undefined;
+let loaded: { readonly codec: Codec | undefined } | undefined;
 
 /** A codec over libzstd, or undefined where koffi or the library is missing. */
 export function createNativeZstdCodec(): Codec | undefined {
-  loaded ??= { library: loadLibzstd() };
-  const { library } = loaded;
+  loaded ??= { codec: createChecked() };
+  return loaded.codec;
+}
+
+/** Where calls are mixed up with another zstd in the process, we can do without the library. */
+function createChecked(): Codec | undefined {
+  const library = loadLibzstd();
   if (library === undefined) return undefined;
+  const stored = new Uint8Array(library.compressBound(1));
+  const length = library.compress(stored, Uint8Array.of(7));
+  const plain = new Uint8Array(2);
+  const works = length > 0 && library.decompress(plain, stored.subarray(0, length)) === 1;
+  return works && plain[0] === 7 ? createCodec(library) : undefined;
+}
+
+function createCodec(library: Libzstd): Codec {
   let scratch = new Uint8Array(0);
   return {
     name: 'zstd',
@@ -92,7 +106,8 @@ export function createNativeZstdCodec(): Codec | undefined {
     decompress(stored, ceiling) {
       const output = plainArray(Buffer.allocUnsafeSlow(zstdCapacity(stored, ceiling)));
       const length = library.decompress(output, stored);
-      if (length >= 0) return output.subarray(0, length);
+      if (length === output.length) return output;
+      if (length >= 0) return output.slice(0, length);
       if (length === ERROR_DESTINATION_TOO_SMALL && output.length === ceiling) {
         throw tooLarge(ceiling);
       }
