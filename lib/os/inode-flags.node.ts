@@ -5,7 +5,7 @@
  */
 import { constants } from 'node:os';
 import { PipelineError } from '../errors.ts';
-import { check, lastErrno, libc, pointerSize } from './libc.node.ts';
+import { check, lastErrno, libc } from './libc.node.ts';
 import { systemFailure } from './system-error.node.ts';
 
 const { errno } = constants;
@@ -29,9 +29,8 @@ const SUBVOLUME_CREATE = 0x5000940e;
 const BTRFS = 0x9123683e;
 const SUBVOLUME_INODE = 256n;
 
-/** The request numbers contain the size of the C type `long`. */
-const getFlags = () => (pointerSize() === 8 ? 0x80086601 : 0x80046601);
-const setFlags = () => (pointerSize() === 8 ? 0x40086602 : 0x40046602);
+const GET_FLAGS = 0x80086601;
+const SET_FLAGS = 0x40086602;
 
 // Argument of the requests in 32-bit words; the largest is struct fsxattr with 28 bytes.
 const words = new Uint32Array(8);
@@ -39,7 +38,7 @@ const memory = new Uint8Array(words.buffer);
 
 /** Flags of chattr(1). @throws PipelineError without subject */
 export function getInodeFlags(fd: number): number | undefined {
-  return get(fd, getFlags(), 0, 'read inode flags');
+  return get(fd, GET_FLAGS, 0, 'read inode flags');
 }
 
 /** Sets those flags of chattr(1) that are in `mask` to `value`. @throws PipelineError */
@@ -50,7 +49,7 @@ export function setInodeFlags(fd: number, mask: number, value: number): void {
   if (wanted === old) return;
   words.fill(0);
   words[0] = wanted;
-  request(fd, setFlags(), step);
+  request(fd, SET_FLAGS, step);
 }
 
 /** FAT attributes. @throws PipelineError without subject */

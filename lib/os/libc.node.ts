@@ -3,6 +3,7 @@
  * lib/os, which give them safe types; a wrong declaration here is a crash, not an exception. Symbols
  * are looked up in the global scope of the process, so that fakeroot and pseudo are honoured.
  */
+import { endianness } from 'node:os';
 import { loadKoffi } from './koffi.node.ts';
 import { systemFailure } from './system-error.node.ts';
 
@@ -16,6 +17,7 @@ interface NewerLibc {
   statx(directory: number, path: Memory, flags: number, mask: number, out: Memory): number;
   renameat2(fromDir: number, from: Memory, toDir: number, to: Memory, flags: number): number;
   syncfs(fd: number): number;
+  fallocate(fd: number, mode: number, offset: number, length: number): number;
 }
 
 export interface Libc extends Partial<NewerLibc> {
@@ -36,8 +38,6 @@ export interface Libc extends Partial<NewerLibc> {
   futimens(fd: number, times: Memory): number;
   ioctl(fd: number, request: number, type: 'void *', argument: Memory): number;
   mknod(path: Memory, mode: number, device: bigint): number;
-  lseek(fd: number, offset: number, whence: number): number | bigint;
-  fallocate(fd: number, mode: number, offset: number, length: number): number;
   getpwuid(uid: number): Address;
   getgrgid(gid: number): Address;
   getpwnam(name: Memory): Address;
@@ -69,7 +69,6 @@ const PROTOTYPES: { readonly [Name in keyof Libc]-?: string } = {
   mknod: 'int mknod(const void *, uint32_t, uint64_t)',
   syncfs: 'int syncfs(int)',
   renameat2: 'int renameat2(int, const void *, int, const void *, uint32_t)',
-  lseek: 'int64_t lseek64(int, int64_t, int)',
   fallocate: 'int fallocate64(int, int, int64_t, int64_t)',
   getpwuid: 'void *getpwuid(uint32_t)',
   getgrgid: 'void *getgrgid(uint32_t)',
@@ -81,7 +80,12 @@ const PROTOTYPES: { readonly [Name in keyof Libc]-?: string } = {
   close: 'int close(int)',
 };
 
-const NEWER: ReadonlySet<string> = new Set<keyof NewerLibc>(['statx', 'renameat2', 'syncfs']);
+const NEWER: ReadonlySet<string> = new Set<keyof NewerLibc>([
+  'statx',
+  'renameat2',
+  'syncfs',
+  'fallocate',
+]);
 
 type AsyncCall = (...parameters: readonly unknown[]) => void;
 
@@ -104,13 +108,15 @@ export function nativeAvailable(): boolean {
 function bind(): Libc | undefined {
   const koffi = loadKoffi();
   if (koffi === undefined || process.platform !== 'linux') return undefined;
+  // The layouts and request numbers in this folder are those of 64-bit little-endian machines.
+  if (koffi.sizeof('void *') !== 8 || endianness() !== 'LE') return undefined;
   const scope = koffi.load(null);
   const functions: Record<string, unknown> = {};
   for (const [name, prototype] of Object.entries(PROTOTYPES)) {
     try {
       functions[name] = scope.func(prototype);
-    } catch (error) {
-      if (!NEWER.has(name)) throw error;
+    } catch {
+      if (!NEWER.has(name)) return undefined;
     }
   }
   return functions as unknown as Libc;
@@ -169,9 +175,4 @@ export function terminated(bytes: Uint8Array, slot: 0 | 1 = 0): Buffer {
   memory.set(bytes);
   memory[bytes.length] = 0;
   return memory;
-}
-
-/** Bytes of a pointer, which is also those of the C type `long` on Linux. */
-export function pointerSize(): number {
-  return loadKoffi()?.sizeof('void *') ?? 8;
 }

@@ -4,15 +4,7 @@
  * for the life of the process. Used by the folder walk and by extraction.
  */
 import { readFileSync } from 'node:fs';
-import {
-  type Address,
-  bytesAt,
-  fieldAt,
-  type Libc,
-  libc,
-  pointerSize,
-  terminated,
-} from './libc.node.ts';
+import { type Address, bytesAt, fieldAt, type Libc, libc, terminated } from './libc.node.ts';
 
 /** Name of a user, or undefined if nobody has that number. */
 export function userName(uid: number): Uint8Array | undefined {
@@ -33,6 +25,9 @@ export function userId(name: Uint8Array): number | undefined {
 export function groupId(name: Uint8Array): number | undefined {
   return remembered(groups.ids, keyOf(name), () => idOf(name, 'getgrnam', '/etc/group'));
 }
+
+/** struct passwd and struct group both begin: char *name, char *password, number. */
+const ID_OFFSET = 16;
 
 const users = newCache();
 const groups = newCache();
@@ -70,8 +65,7 @@ function idOf(name: Uint8Array, query: 'getpwnam' | 'getgrnam', file: string): n
   }
   if (name.includes(0)) return undefined;
   const record = c[query](terminated(name));
-  // struct passwd and struct group both begin: char *name, char *password, number
-  return record === null ? undefined : fieldAt<number>(record, 2 * pointerSize(), 'uint32_t');
+  return record === null ? undefined : fieldAt<number>(record, ID_OFFSET, 'uint32_t');
 }
 
 interface DatabaseLine {

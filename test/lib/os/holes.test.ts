@@ -1,7 +1,7 @@
-import { closeSync, fstatSync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
-import { nextDataOffset, nextHoleOffset, punchHole } from '../../../lib/os/holes.node.ts';
+import { punchHole } from '../../../lib/os/holes.node.ts';
 import { temporaryFolder } from '../../helpers/temporary-folder.ts';
 
 const MIB = 1024 * 1024;
@@ -11,16 +11,6 @@ function file(t: Parameters<typeof temporaryFolder>[0]): number {
   t.teardown(() => closeSync(fd));
   return fd;
 }
-
-test('data and holes are found', (t) => {
-  const fd = file(t);
-  ftruncateSync(fd, 3 * MIB);
-  writeSync(fd, Buffer.alloc(MIB, 1), 0, MIB, MIB);
-  t.is(nextDataOffset(fd, 0), MIB);
-  t.is(nextHoleOffset(fd, MIB), 2 * MIB);
-  t.is(nextDataOffset(fd, 2 * MIB), undefined);
-  t.is(nextHoleOffset(fd, 4 * MIB), undefined);
-});
 
 test('a punched hole reads as zeros, takes no space and keeps the size', (t) => {
   const fd = file(t);

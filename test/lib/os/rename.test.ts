@@ -1,7 +1,7 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
-import { exchange, renameNoReplace } from '../../../lib/os/rename.node.ts';
+import { exchange } from '../../../lib/os/rename.node.ts';
 import { temporaryFolder } from '../../helpers/temporary-folder.ts';
 
 function twoFiles(t: Parameters<typeof temporaryFolder>[0]) {
@@ -9,7 +9,7 @@ function twoFiles(t: Parameters<typeof temporaryFolder>[0]) {
   const [a, b] = [join(folder, 'a'), join(folder, 'b')];
   writeFileSync(a, 'first');
   writeFileSync(b, 'second');
-  return { a, b, paths: [Buffer.from(a), Buffer.from(b)] as const, folder };
+  return { a, b, paths: [Buffer.from(a), Buffer.from(b)] as const };
 }
 
 test('exchange swaps two files', (t) => {
@@ -17,19 +17,6 @@ test('exchange swaps two files', (t) => {
   t.true(exchange(...paths));
   t.is(readFileSync(a, 'utf8'), 'second');
   t.is(readFileSync(b, 'utf8'), 'first');
-});
-
-test('a file is not replaced', (t) => {
-  const { a, b, paths } = twoFiles(t);
-  t.is(renameNoReplace(...paths), 'exists');
-  t.is(readFileSync(a, 'utf8'), 'first');
-  t.is(readFileSync(b, 'utf8'), 'second');
-});
-
-test('a free name is taken', (t) => {
-  const { a, paths, folder } = twoFiles(t);
-  t.is(renameNoReplace(paths[0], Buffer.from(join(folder, 'c'))), 'renamed');
-  t.false(existsSync(a));
 });
 
 test('a missing file is an error', (t) => {

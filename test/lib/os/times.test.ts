@@ -5,6 +5,8 @@ import fc from 'fast-check';
 import { setModificationTime } from '../../../lib/os/times.node.ts';
 import { temporaryFolder } from '../../helpers/temporary-folder.ts';
 
+const O_PATH = 0o10000000;
+const O_NOFOLLOW = 0o400000;
 const SECOND = 1_000_000_000n;
 /** What ext4 with large inodes can hold; at its very ends the kernel drops the fraction. */
 const times = fc.bigInt({ min: -(2n ** 31n) * SECOND + SECOND, max: 2n ** 33n * SECOND });
@@ -16,11 +18,16 @@ test('times are exact to the nanosecond, on files and links', (t) => {
   writeFileSync(file, '');
   symlinkSync('nowhere', link);
   const fd = openSync(file, 'r');
-  t.teardown(() => closeSync(fd));
+  const pathOnly = openSync(file, O_PATH);
+  const linkOnly = openSync(link, O_PATH | O_NOFOLLOW);
+  t.teardown(() => {
+    for (const open of [fd, pathOnly, linkOnly]) closeSync(open);
+  });
+  const targets = fc.constantFrom(fd, file, link, pathOnly, linkOnly);
   fc.assert(
-    fc.property(times, fc.constantFrom(fd, file, link), (time, target) => {
+    fc.property(times, targets, (time, target) => {
       setModificationTime(target, time);
-      const path = target === link ? link : file;
+      const path = target === link || target === linkOnly ? link : file;
       t.is(lstatSync(path, { bigint: true }).mtimeNs, time);
     }),
   );

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import test from 'ava';
 import { statDescriptor, statEntry, statPath } from '../../../lib/os/file-stat.node.ts';
 import { syncFileSystem } from '../../../lib/os/file-system.node.ts';
-import { nextDataOffset, nextHoleOffset, punchHole } from '../../../lib/os/holes.node.ts';
+import { punchHole } from '../../../lib/os/holes.node.ts';
 import {
   createSubvolume,
   getFatAttributes,
@@ -17,7 +17,7 @@ import { nativeAvailable } from '../../../lib/os/libc.node.ts';
 import { makeFifo, makeNode, makeSocket } from '../../../lib/os/nodes.node.ts';
 import { notify } from '../../../lib/os/notify.node.ts';
 import { openEntry } from '../../../lib/os/open.node.ts';
-import { exchange, renameNoReplace } from '../../../lib/os/rename.node.ts';
+import { exchange } from '../../../lib/os/rename.node.ts';
 import { setModificationTime } from '../../../lib/os/times.node.ts';
 import { groupId, groupName, userId, userName } from '../../../lib/os/users.node.ts';
 import { getXattr, listXattrs, removeXattr, setXattr } from '../../../lib/os/xattr.node.ts';
@@ -98,17 +98,9 @@ test('what cannot be done says that koffi is needed', (t) => {
 test('what has another way says so', (t) => {
   const { path, fd } = file(t);
   t.false(exchange(path, path));
-  t.is(renameNoReplace(path, path), 'unsupported');
   t.false(punchHole(fd, 0, 5));
   t.is(syncFileSystem(fd), undefined);
   t.notThrows(() => notify('READY=1'));
-});
-
-test('without knowledge of holes everything is data', (t) => {
-  const { fd } = file(t);
-  t.is(nextDataOffset(fd, 3), 3);
-  t.is(nextDataOffset(fd, 10), undefined);
-  t.is(nextHoleOffset(fd, 3), 10);
 });
 
 test('users and groups come from the files', (t) => {
