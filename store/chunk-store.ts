@@ -11,7 +11,10 @@ export interface ChunkSource {
    * The chunk's plain bytes, verified against the id.
    * @throws ChunkMissing | ChunkDamaged | StorageError
    */
-  get(id: ChunkId, options?: SignalOption & { readonly expectedSize?: number }): Promise<Uint8Array>;
+  get(
+    id: ChunkId,
+    options?: SignalOption & { readonly expectedSize?: number },
+  ): Promise<Uint8Array>;
   close(): Promise<void>;
 }
 
