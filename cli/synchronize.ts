@@ -1,8 +1,10 @@
 /** Failures of the work itself begin with the original's words, then name what failed. */
 import { CasError, isCasError } from '../formats/errors.ts';
+import { notify } from '../lib/os/notify.node.ts';
 
-/** Runs the main work of a command. */
+/** Runs the main work of a command, after telling whoever waits for `READY=1`. */
 export async function synchronize<T>(work: () => Promise<T>): Promise<T> {
+  notify('READY=1');
   try {
     return await work();
   } catch (error) {

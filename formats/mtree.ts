@@ -5,9 +5,19 @@ import { escapeBytes } from './escape.ts';
 import { FEATURE, timeGranularity } from './feature-flags.ts';
 import { shownPath } from './listing.ts';
 
+/** How the numbers of owners were changed when they were recorded. */
+export interface UidShift {
+  readonly shift: number;
+  readonly range: number;
+}
+
 export interface MtreeOptions {
   /** Features that are shown. */
   readonly shownFlags: bigint;
+  /** Numbers are shown as recorded; shifted back, they tell who is root. */
+  readonly uidShift?: UidShift;
+  /** Numeric owner after restoring, where ids are shifted; decides only who is `root`. */
+  readonly restoredId?: (id: number) => number;
   /** Digest of a file's content, and the algorithm by whose name it is shown. */
   readonly digest?: { readonly label: DigestName; readonly value: ChunkId };
 }
@@ -44,30 +54,37 @@ export function timeText(mtime: bigint): { readonly seconds: bigint; readonly fr
   return { seconds: mtime / NANOSECONDS_PER_SECOND, fraction };
 }
 
-/** The recorded name, or `root` for id 0, or nothing. */
-export function ownerName(name: Uint8Array | undefined, id: number): string | undefined {
+/** The recorded name, or `root` for what is id 0 when shifted back, or nothing. */
+export function ownerName(
+  name: Uint8Array | undefined,
+  id: number,
+  uidShift: UidShift = { shift: 0, range: Number.POSITIVE_INFINITY },
+): string | undefined {
   if (name) return escapeBytes(name);
-  return id === 0 ? 'root' : undefined;
+  return (id % uidShift.range) + uidShift.shift === 0 ? 'root' : undefined;
 }
 
-/** Nodes that cannot have flags show all of them as set, as the original does. */
+/**
+ * All flags that the archive records, also those masked out, which count as not set. Nodes that
+ * cannot have flags show all of them as set, as the original does.
+ */
 function flagsText(node: CatarNode, shownFlags: bigint): string {
   const mayHaveFlags = node.type === 'file' || node.type === 'directory';
-  return FLAG_NAMES.filter(([bit]) => (shownFlags & bit) !== 0n)
-    .map(([bit, name]) =>
-      mayHaveFlags && (BigInt(node.entryFlags) & bit) === 0n ? `no${name}` : name,
-    )
+  const set = mayHaveFlags ? BigInt(node.entryFlags) & shownFlags : node.featureFlags;
+  return FLAG_NAMES.filter(([bit]) => (node.featureFlags & bit) !== 0n)
+    .map(([bit, name]) => ((set & bit) === 0n ? `no${name}` : name))
     .join(',');
 }
 
-function ownerFields(node: CatarNode, shownFlags: bigint): string[] {
+function ownerFields(node: CatarNode, options: MtreeOptions): string[] {
+  const { shownFlags, uidShift } = options;
   const fields: string[] = [];
   if ((shownFlags & (FEATURE.uids16 | FEATURE.uids32)) !== 0n) {
     fields.push(`uid=${node.uid}`, `gid=${node.gid}`);
   }
   if ((shownFlags & FEATURE.userNames) !== 0n) {
-    const user = ownerName(node.user, node.uid);
-    const group = ownerName(node.group, node.gid);
+    const user = ownerName(node.user, node.uid, uidShift);
+    const group = ownerName(node.group, node.gid, uidShift);
     if (user !== undefined) fields.push(`uname=${user}`);
     if (group !== undefined) fields.push(`gname=${group}`);
   }
@@ -82,7 +99,7 @@ export function mtreeLine(path: Uint8Array, node: CatarNode, options: MtreeOptio
   if (node.type === 'file') fields.push(`size=${node.size}`);
   if (node.linkTarget) fields.push(`link=${escapeBytes(node.linkTarget)}`);
   if (node.device) fields.push(`device=linux,${node.device.major},${node.device.minor}`);
-  fields.push(...ownerFields(node, shownFlags));
+  fields.push(...ownerFields(node, options));
   const flags = flagsText(node, shownFlags);
   if (flags !== '') fields.push(`flags=${flags}`);
   if (timeGranularity(shownFlags) !== 0n) {

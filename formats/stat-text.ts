@@ -4,11 +4,15 @@ import type { ChunkId } from './chunk-id.ts';
 import { escapeBytes } from './escape.ts';
 import { FEATURE, timeGranularity } from './feature-flags.ts';
 import { modeText, shownPath } from './listing.ts';
-import { ownerName, timeText } from './mtree.ts';
+import { ownerName, timeText, type UidShift } from './mtree.ts';
 
 export interface StatTextOptions {
   /** Features that are shown. */
   readonly shownFlags: bigint;
+  /** Numbers are shown as recorded; shifted back, they tell who is root. */
+  readonly uidShift?: UidShift;
+  /** Numeric owner after restoring, where ids are shifted; decides only who is `root`. */
+  readonly restoredId?: (id: number) => number;
   /** Archive offset of the node. */
   readonly offset: number;
   /** Seconds since 1970 as `YYYY-MM-DD HH:MM:SS` in local time. */
@@ -40,8 +44,7 @@ const FAT_ATTRIBUTES: readonly (readonly [bit: bigint, letter: string])[] = [
   [FEATURE.flagArchive, 'a'],
 ];
 
-function letters(entryFlags: number, table: typeof ATTRIBUTES): string {
-  const flags = BigInt(entryFlags);
+function letters(flags: bigint, table: typeof ATTRIBUTES): string {
   return table.map(([bit, letter]) => ((flags & bit) === 0n ? '-' : letter)).join('');
 }
 
@@ -49,10 +52,11 @@ function letters(entryFlags: number, table: typeof ATTRIBUTES): string {
 function ownerText(
   name: Uint8Array | undefined,
   id: number,
-  shownFlags: bigint,
+  { shownFlags, uidShift }: StatTextOptions,
 ): string | undefined {
   const showsId = (shownFlags & (FEATURE.uids16 | FEATURE.uids32)) !== 0n;
-  const shownName = (shownFlags & FEATURE.userNames) === 0n ? undefined : ownerName(name, id);
+  const shownName =
+    (shownFlags & FEATURE.userNames) === 0n ? undefined : ownerName(name, id, uidShift);
   if (!showsId) return shownName;
   return shownName === undefined ? `${id}` : `${shownName} (${id})`;
 }
@@ -67,8 +71,11 @@ export function statText(path: Uint8Array, node: CatarNode, options: StatTextOpt
     ['Mode', modeText(node.mode)],
   ];
   if (node.type === 'file' || node.type === 'directory') {
-    lines.push(['FileAttr', letters(node.entryFlags, ATTRIBUTES)]);
-    lines.push(['FATAttr', letters(node.entryFlags, FAT_ATTRIBUTES)]);
+    const flags = BigInt(node.entryFlags) & shownFlags;
+    lines.push(
+      ['FileAttr', letters(flags, ATTRIBUTES)],
+      ['FATAttr', letters(flags, FAT_ATTRIBUTES)],
+    );
   }
   lines.push(['Offset', options.offset]);
   if (timeGranularity(shownFlags) !== 0n) {
@@ -77,8 +84,8 @@ export function statText(path: Uint8Array, node: CatarNode, options: StatTextOpt
   }
   lines.push(
     ['Size', node.type === 'file' ? node.size : undefined],
-    ['User', ownerText(node.user, node.uid, shownFlags)],
-    ['Group', ownerText(node.group, node.gid, shownFlags)],
+    ['User', ownerText(node.user, node.uid, options)],
+    ['Group', ownerText(node.group, node.gid, options)],
     ['ProjID', node.quotaProjectId],
     ['Target', node.linkTarget && escapeBytes(node.linkTarget)],
     ['Device', node.device && `${node.device.major}:${node.device.minor}`],

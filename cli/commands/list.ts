@@ -11,7 +11,7 @@ import type { DigestStream } from '../../store/transforms.ts';
 import type { Context } from '../context.ts';
 import { synchronize } from '../synchronize.ts';
 import { closeTree, forEachEvent, nameTree, openTree, type TreeInput } from '../tree-input.ts';
-import { shownFlags, subtreePath, unshifted } from '../trees.ts';
+import { restoredIdOf, shownFlags, subtreePath } from '../trees.ts';
 
 async function visitTree(
   verb: string,
@@ -47,6 +47,7 @@ export async function list(words: readonly string[], context: Context): Promise<
 /** The lines of one tree; a file's line is complete when its content has been seen. */
 function createMtreeVisitor(tree: TreeInput, context: Context): SubtreeVisitor {
   const { stdout, options } = context;
+  const restoredId = restoredIdOf(context);
   let content: DigestStream | undefined;
   const algorithmOf = (node: CatarNode): DigestName => digestOfFlags(node.featureFlags);
   const flagsOf = (node: CatarNode): bigint =>
@@ -54,8 +55,7 @@ function createMtreeVisitor(tree: TreeInput, context: Context): SubtreeVisitor {
   const print = (path: Uint8Array, node: CatarNode): void => {
     const label = options.digest ?? algorithmOf(node);
     const digest = content ? { digest: { label, value: content.finish() } } : {};
-    const shown = tree.kind === 'directory' ? node : unshifted(node, context);
-    stdout.write(mtreeLine(path, shown, { shownFlags: flagsOf(node), ...digest }));
+    stdout.write(mtreeLine(path, node, { shownFlags: flagsOf(node), restoredId, ...digest }));
     content = undefined;
   };
   return {
