@@ -1,0 +1,147 @@
+/**
+ * Gives an extracted object its recorded attributes, in the one order in which none of them undoes
+ * another: owner, mode, ACL, attributes, capabilities, label, time; then it gets its name; then
+ * the flags that forbid further change (spec/formats/catar.md, "Extraction"). Used by tree.node.ts.
+ */
+import { chmodSync, chownSync, fchmodSync, fchownSync } from 'node:fs';
+import type { CatarNode } from '../../formats/catar-events.ts';
+import { FEATURE } from '../../formats/feature-flags.ts';
+import { type FileStat, statDescriptor } from '../os/file-stat.node.ts';
+import { nativeAvailable } from '../os/libc.node.ts';
+import { systemFailure } from '../os/system-error.node.ts';
+import { descriptorPath } from '../os/target.node.ts';
+import { setModificationTime } from '../os/times.node.ts';
+import { listXattrs, removeXattr, setXattr } from '../os/xattr.node.ts';
+import { restoreAcl } from './apply-acl.node.ts';
+import { notKept, withFeature } from './feature-failure.ts';
+import type { Owner, OwnerResolver } from './owner.node.ts';
+import type { ReplaySet } from './replay-set.ts';
+import type { Restored } from './restored.ts';
+
+const PERMISSIONS = 0o7777;
+const WRITE_BITS = 0o222;
+const OWNER_FEATURES = FEATURE.uids16 | FEATURE.uids32 | FEATURE.userNames;
+const RESTORED_XATTR = /^(?:user|trusted)\../s;
+const CAPABILITY_XATTR = 'security.capability';
+const SELINUX_XATTR = 'security.selinux';
+
+export interface MetadataRules {
+  readonly replay: ReplaySet;
+  readonly owners: OwnerResolver;
+}
+
+/**
+ * Everything but flags that protect the object.
+ * @throws PipelineError without subject: `DENIED`, or `UNSUPPORTED` if the file system cannot keep it
+ */
+export function restoreMetadata(object: Restored, rules: MetadataRules): void {
+  const { fd, node } = object;
+  const { replay } = rules;
+  const owner = rules.owners.ownerOf(node);
+  if (owner !== undefined) setOwner(object, owner);
+  if (node.type !== 'symlink') {
+    restoreMode(object, replay);
+    if (replay.acl) withFeature(FEATURE.acl, () => restoreAcl(object, rules.owners));
+  }
+  if (replay.xattrs) withFeature(FEATURE.xattrs, () => restoreXattrs(object));
+  const { fileCapabilities, selinuxLabel } = node;
+  if (replay.fileCapabilities && fileCapabilities !== undefined) {
+    withFeature(FEATURE.fileCapabilities, () => setXattr(fd, CAPABILITY_XATTR, fileCapabilities));
+  }
+  if (replay.selinux && selinuxLabel !== undefined) {
+    const value = Buffer.concat([selinuxLabel, Uint8Array.of(0)]);
+    withFeature(FEATURE.selinux, () => setXattr(fd, SELINUX_XATTR, value));
+  }
+  if (replay.times) setModificationTime(fd, signedTime(node));
+  verify(object, owner, replay);
+}
+
+/** Everything else is open for its attributes only, and reached through its path in /proc. */
+function isOpen({ node }: Restored): boolean {
+  return node.type === 'file' || node.type === 'directory';
+}
+
+function setOwner(object: Restored, { uid, gid }: Owner): void {
+  withFeature(OWNER_FEATURES, () => {
+    try {
+      if (isOpen(object)) fchownSync(object.fd, uid, gid);
+      else chownSync(descriptorPath(object.fd), uid, gid);
+    } catch (error) {
+      throw systemFailure('set owner', error);
+    }
+  });
+}
+
+function restoreMode(object: Restored, replay: ReplaySet): void {
+  const recorded = object.node.mode & PERMISSIONS;
+  if (replay.permissions) {
+    setMode(object, recorded);
+    return;
+  }
+  if (!replay.readOnly) return;
+  const mode = statDescriptor(object.fd).mode & PERMISSIONS;
+  const isReadOnly = (recorded & WRITE_BITS) === 0;
+  if (isReadOnly) setMode(object, mode & ~WRITE_BITS);
+  else if ((mode & WRITE_BITS) === 0) setMode(object, mode | 0o200);
+}
+
+function setMode(object: Restored, mode: number): void {
+  withFeature(FEATURE.permissions, () => {
+    try {
+      if (isOpen(object)) fchmodSync(object.fd, mode);
+      else chmodSync(descriptorPath(object.fd), mode);
+    } catch (error) {
+      throw systemFailure('set mode', error);
+    }
+  });
+}
+
+/** Attributes of other kinds (`security.`, `system.`) have records of their own or are not restored. */
+function restoreXattrs({ fd, node, existed }: Restored): void {
+  const wanted = node.xattrs.filter(({ name }) => RESTORED_XATTR.test(latin1(name)));
+  if (existed) {
+    const kept = new Set(wanted.map(({ name }) => latin1(name)));
+    for (const name of listXattrs(fd)) {
+      const text = latin1(name);
+      if (RESTORED_XATTR.test(text) && !kept.has(text)) removeXattr(fd, name);
+    }
+  }
+  for (const { name, value } of wanted) setXattr(fd, name, value);
+}
+
+/** A file system that takes a value it cannot keep says nothing: look what has become of it. */
+function verify({ fd, node }: Restored, owner: Owner | undefined, replay: ReplaySet): void {
+  const now = statDescriptor(fd);
+  if (owner !== undefined && (now.uid !== owner.uid || now.gid !== owner.gid)) {
+    throw notKept(OWNER_FEATURES, 'set owner', `owner ${owner.uid}:${owner.gid}`);
+  }
+  const mode = node.mode & PERMISSIONS;
+  if (replay.permissions && node.type !== 'symlink' && (now.mode & PERMISSIONS) !== mode) {
+    throw notKept(FEATURE.permissions | FEATURE.acl, 'set mode', `mode ${mode.toString(8)}`);
+  }
+  if (replay.times && !hasTime(now, signedTime(node))) {
+    const seconds = `${signedTime(node)} nanoseconds since 1970`;
+    throw notKept(TIME_FEATURES, 'set modification time', `the time ${seconds}`);
+  }
+}
+
+const TIME_FEATURES = FEATURE.timeNsec | FEATURE.timeUsec | FEATURE.timeSec | FEATURE.time2Sec;
+
+/** Without koffi times have whole microseconds, give or take what a floating point number loses. */
+const INEXACTNESS_NS = 2000n;
+
+function hasTime({ mtimeNs }: FileStat, wanted: bigint): boolean {
+  if (mtimeNs === wanted) return true;
+  if (nativeAvailable()) return false;
+  const difference = mtimeNs - wanted;
+  return difference > -INEXACTNESS_NS && difference < INEXACTNESS_NS;
+}
+
+/** Recorded times are modulo 2^64, before 1970 they are negative. */
+function signedTime(node: CatarNode): bigint {
+  return BigInt.asIntN(64, node.mtime);
+}
+
+function latin1(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
+}

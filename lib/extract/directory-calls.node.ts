@@ -1,0 +1,116 @@
+/**
+ * System calls of the confined directory that look at how they failed. Used by nothing else.
+ */
+import { chmodSync, closeSync, constants, fchmodSync, openSync, statfsSync } from 'node:fs';
+import { PipelineError } from '../errors.ts';
+import { statDescriptor } from '../os/file-stat.node.ts';
+import { getInodeFlags, setInodeFlags } from '../os/inode-flags.node.ts';
+import { errnoOf, systemFailure } from '../os/system-error.node.ts';
+import { descriptorPath } from '../os/target.node.ts';
+
+/** Opens a file for its attributes only: neither reads it nor follows it. */
+export const O_PATH = 0o10000000;
+const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = constants;
+const OPEN_DIRECTORY = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
+
+const PROC_TYPE = 0x9fa0;
+const APPEND_AND_IMMUTABLE = 0x30;
+
+/**
+ * Clears the chattr flags that forbid changes.
+ * @returns whether any was set
+ * @throws PipelineError `DENIED` if one is set and `undo` is false
+ */
+export function clearProtection(fd: number, undo: boolean): boolean {
+  const flags = getInodeFlags(fd) ?? 0;
+  if ((flags & APPEND_AND_IMMUTABLE) === 0) return false;
+  if (undo) {
+    setInodeFlags(fd, APPEND_AND_IMMUTABLE, 0);
+    return true;
+  }
+  const reason = 'it is immutable or append-only (--undo-immutable=yes clears that)';
+  throw new PipelineError('DENIED', { step: 'replace', reason });
+}
+
+/**
+ * Opens a directory, one that its owner has locked himself out of, too; links are not followed.
+ * @returns undefined if something else or nothing is there
+ */
+export function openIfDirectory(path: Buffer): number | undefined {
+  const failure: { name?: string } = {};
+  const fd = tryOpen(path, failure);
+  if (fd !== undefined) return unlock(fd);
+  if (failure.name === 'ENOENT' || failure.name === 'ENOTDIR' || failure.name === 'ELOOP') {
+    return undefined;
+  }
+  if (failure.name !== 'EACCES') throw systemFailure('open directory', failure.name);
+  const holder = run('open directory', () => openSync(path, O_PATH | O_DIRECTORY | O_NOFOLLOW));
+  try {
+    const self = descriptorPath(holder);
+    const { mode } = statDescriptor(holder);
+    run('open directory', () => chmodSync(self, (mode & 0o7777) | 0o700));
+    return run('open directory', () => openSync(self, O_RDONLY | O_DIRECTORY));
+  } finally {
+    closeSync(holder);
+  }
+}
+
+function tryOpen(path: Buffer, failure: { name?: string }): number | undefined {
+  try {
+    return openSync(path, OPEN_DIRECTORY);
+  } catch (error) {
+    failure.name = errnoOf(error) ?? String(error);
+    return undefined;
+  }
+}
+
+/** Lets an ordinary owner work in a directory that he may not write to. @returns `fd` */
+export function unlock(fd: number): number {
+  const self = process.geteuid?.() ?? 0;
+  if (self === 0) return fd;
+  const { mode, uid } = statDescriptor(fd);
+  if (uid === self && (mode & 0o700) !== 0o700) fchmodSync(fd, (mode & 0o7777) | 0o700);
+  return fd;
+}
+
+/** @throws PipelineError `UNSAFE_TARGET` where descriptors have no paths */
+export function requireProc(): void {
+  let type: number | undefined;
+  try {
+    type = statfsSync('/proc/self/fd').type;
+  } catch {
+    // Not there at all.
+  }
+  if (type === PROC_TYPE) return;
+  const reason = '/proc is not mounted; without it links could lead outside of the target';
+  throw new PipelineError('UNSAFE_TARGET', { step: 'open directory', reason });
+}
+
+/** @throws PipelineError without subject instead of what node:fs throws */
+export function run<T>(step: string, action: () => T): T {
+  try {
+    return action();
+  } catch (error) {
+    throw systemFailure(step, error);
+  }
+}
+
+/** Name of the error, undefined on success. */
+export function attempt(action: () => void): string | undefined {
+  try {
+    action();
+    return undefined;
+  } catch (error) {
+    return errnoOf(error) ?? String(error);
+  }
+}
+
+/** @returns undefined if nothing is there */
+export function ifPresent<T>(action: () => T): T | undefined {
+  try {
+    return action();
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined;
+    throw systemFailure('open', error);
+  }
+}

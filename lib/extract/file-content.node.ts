@@ -1,0 +1,84 @@
+/** Writes the content of one extracted file, zeros left out as holes. Used by tree extraction. */
+import { ftruncateSync, writeSync } from 'node:fs';
+import { PipelineError } from '../errors.ts';
+import { systemFailure } from '../os/system-error.node.ts';
+import { dataSpans } from './sparse.node.ts';
+
+/** Small pieces are collected, so that a small file is one write. */
+const STAGE_SIZE = 256 * 1024;
+/** Only one file is written at a time. */
+const stage = Buffer.allocUnsafeSlow(STAGE_SIZE);
+
+export class FileContent {
+  readonly #fd: number;
+  readonly #size: number;
+  readonly #punchHoles: boolean;
+  #staged = 0;
+  /** Bytes given to the system or left out as hole. */
+  #position = 0;
+  /** End of the last byte that was really written. */
+  #dataEnd = 0;
+
+  /** @param size bytes that will come, exactly. */
+  constructor(fd: number, size: number, punchHoles: boolean) {
+    this.#fd = fd;
+    this.#size = size;
+    this.#punchHoles = punchHoles;
+  }
+
+  /** The next bytes; they may be reused afterwards. @throws PipelineError without subject */
+  write(bytes: Uint8Array): void {
+    const done = this.#position + this.#staged + bytes.length;
+    if (done > this.#size) throw wrongLength();
+    if (this.#staged + bytes.length > STAGE_SIZE) this.#flush();
+    const last = done === this.#size && this.#staged === 0;
+    if (last || bytes.length > STAGE_SIZE) {
+      this.#put(bytes);
+      return;
+    }
+    stage.set(bytes, this.#staged);
+    this.#staged += bytes.length;
+  }
+
+  /** Gives the file its exact length. @throws PipelineError without subject */
+  finish(): void {
+    this.#flush();
+    if (this.#position !== this.#size) throw wrongLength();
+    if (this.#dataEnd === this.#size) return;
+    try {
+      ftruncateSync(this.#fd, this.#size);
+    } catch (error) {
+      throw systemFailure('set length', error);
+    }
+  }
+
+  #flush(): void {
+    const staged = stage.subarray(0, this.#staged);
+    this.#staged = 0;
+    if (staged.length > 0) this.#put(staged);
+  }
+
+  #put(bytes: Uint8Array): void {
+    const whole = [{ start: 0, end: bytes.length }];
+    const spans = this.#punchHoles ? dataSpans(bytes, this.#position) : whole;
+    for (const { start, end } of spans) this.#writeAt(bytes.subarray(start, end), start);
+    this.#position += bytes.length;
+  }
+
+  #writeAt(bytes: Uint8Array, start: number): void {
+    const offset = this.#position + start;
+    try {
+      for (let done = 0; done < bytes.length; ) {
+        done += writeSync(this.#fd, bytes, done, bytes.length - done, offset + done);
+      }
+    } catch (error) {
+      throw systemFailure('write', error);
+    }
+    this.#dataEnd = offset + bytes.length;
+  }
+}
+
+function wrongLength(): PipelineError {
+  const reason = 'the content is not as long as announced';
+  return new PipelineError('SOURCE_CHANGED', { step: 'write', reason });
+}

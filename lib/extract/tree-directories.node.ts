@@ -1,0 +1,179 @@
+/**
+ * The directories that a tree extraction is in, from the target down: what they contained before,
+ * what the archive has in them, and how they are finished. Used by tree.node.ts.
+ */
+import { byteKey, compareBytes } from '../../formats/bytes.ts';
+import type { CatarNode } from '../../formats/catar-events.ts';
+import { FEATURE } from '../../formats/feature-flags.ts';
+import { PipelineError } from '../errors.ts';
+import { statDescriptor } from '../os/file-stat.node.ts';
+import { fileSystemType } from '../os/file-system.node.ts';
+import { featuresOfInodeFlags } from '../os/inode-flag-bits.ts';
+import { getInodeFlags, isSubvolume } from '../os/inode-flags.node.ts';
+import { DEFAULT_ACL_XATTR } from '../os/posix-acl.ts';
+import { getXattr } from '../os/xattr.node.ts';
+import {
+  restoreEarlyFlags,
+  restoreLateFlags,
+  unlockSubvolume,
+  wantsSubvolume,
+} from './apply-flags.node.ts';
+import { type MetadataRules, restoreMetadata } from './apply-metadata.node.ts';
+import type { ConfinedDir } from './confined-dir.node.ts';
+import { notKept, withFeature } from './feature-failure.ts';
+
+/** What a directory does to everything that is made in it. */
+interface Traits {
+  /** New entries get an ACL from its default ACL. */
+  readonly inheritsAcl: boolean;
+  /** New entries get some of its chattr flags. */
+  readonly handsOnFlags: boolean;
+  readonly onFat: boolean;
+}
+
+export interface OpenDirectory extends Traits {
+  readonly directory: ConfinedDir;
+  /** Undefined for a target that keeps its own attributes. */
+  readonly node: CatarNode | undefined;
+  readonly existed: boolean;
+  /** Entries that were there before and have not come up in the archive yet, as byte keys. */
+  readonly leftOver: Set<string>;
+  lastName: Uint8Array | undefined;
+}
+
+export interface TreeDirectoriesOptions {
+  readonly rules: MetadataRules;
+  readonly deleteExtra: boolean;
+}
+
+const VFAT = 0x4d44;
+const FUSE = 0x65735546;
+
+export class TreeDirectories {
+  readonly #root: ConfinedDir;
+  readonly #options: TreeDirectoriesOptions;
+  readonly #open: OpenDirectory[] = [];
+
+  constructor(root: ConfinedDir, options: TreeDirectoriesOptions) {
+    this.#root = root;
+    this.#options = options;
+  }
+
+  /** The innermost directory that was entered and not left. */
+  get current(): OpenDirectory {
+    const top = this.#open.at(-1);
+    if (top === undefined) throw new TypeError('no directory was entered');
+    return top;
+  }
+
+  /** The target itself is the first directory of the archive. */
+  enterRoot(node: CatarNode): void {
+    this.#push(this.#root, node, traitsOf(this.#root.fd));
+  }
+
+  /**
+   * Registers an entry of the current directory, before it is made.
+   * @param inTarget it is the only entry that will be made in the target, whatever else is there.
+   * @throws PipelineError `UNSAFE_NAME` without subject if the archive has it twice
+   */
+  announce(name: Uint8Array, inTarget: boolean): void {
+    if (inTarget) {
+      this.#open.push(opened(this.#root, undefined, true, traitsOf(this.#root.fd)));
+      return;
+    }
+    const { directory, leftOver, lastName } = this.current;
+    const known = leftOver.delete(byteKey(name));
+    const inOrder = lastName === undefined || compareBytes(lastName, name) < 0;
+    this.current.lastName = name;
+    // Entries come in order; what comes out of order is new, unless it is there already.
+    if (inOrder || known || directory.lstat(name) === undefined) return;
+    const reason = 'the archive has this name twice in one directory';
+    throw new PipelineError('UNSAFE_NAME', { step: 'use name', reason });
+  }
+
+  /** Opens or makes a directory in the current one. @throws PipelineError without subject */
+  enter(name: Uint8Array, node: CatarNode): void {
+    const { replay } = this.#options.rules;
+    const parent = this.current;
+    const asSubvolume = wantsSubvolume(node, replay);
+    const permissions = replay.permissions ? 0o700 : (node.mode | 0o700) & 0o777;
+    const { directory, created } = withFeature(FEATURE.subvolume, () =>
+      parent.directory.openDirectory(name, { permissions, asSubvolume }),
+    );
+    if (created) {
+      const handsOnFlags = parent.handsOnFlags || node.entryFlags !== 0;
+      const traits = { inheritsAcl: parent.inheritsAcl, handsOnFlags, onFat: parent.onFat };
+      this.#open.push(opened(directory, node, false, traits));
+    } else this.#push(directory, node, traitsOf(directory.fd));
+    const { existed, handsOnFlags, onFat } = this.current;
+    const mayHaveFlags = existed || handsOnFlags;
+    restoreEarlyFlags({ fd: directory.fd, node, mayHaveFlags, onFat }, replay);
+  }
+
+  /** Finishes the current directory. @throws PipelineError without subject */
+  leave(isFirst: boolean): void {
+    const { rules, deleteExtra } = this.#options;
+    const { directory, node, existed, leftOver, inheritsAcl, onFat, handsOnFlags } = this.current;
+    if (deleteExtra) for (const key of leftOver) directory.remove(Buffer.from(key, 'latin1'));
+    if (node !== undefined) {
+      const { fd } = directory;
+      restoreMetadata({ fd, node, existed, inheritsAcl }, rules);
+      const mayHaveFlags = existed || handsOnFlags;
+      restoreLateFlags({ fd, node, mayHaveFlags, onFat }, rules.replay);
+    }
+    this.#open.pop();
+    if (directory !== this.#root) directory.close();
+    if (isFirst) this.#open.length = 0;
+  }
+
+  /** Frees all descriptors. */
+  close(): void {
+    for (const { directory } of this.#open) if (directory !== this.#root) directory.close();
+    this.#open.length = 0;
+    this.#root.close();
+  }
+
+  #push(directory: ConfinedDir, node: CatarNode, traits: Traits): void {
+    const { replay } = this.#options.rules;
+    const entry = opened(directory, node, true, traits);
+    this.#open.push(entry);
+    if (wantsSubvolume(node, replay)) {
+      checkSubvolume(directory.fd);
+      unlockSubvolume(directory.fd, replay);
+    }
+    for (const name of directory.list()) entry.leftOver.add(byteKey(name));
+  }
+}
+
+function opened(
+  directory: ConfinedDir,
+  node: CatarNode | undefined,
+  existed: boolean,
+  traits: Traits,
+): OpenDirectory {
+  const { inheritsAcl, handsOnFlags, onFat } = traits;
+  return {
+    directory,
+    node,
+    existed,
+    inheritsAcl,
+    handsOnFlags,
+    onFat,
+    leftOver: new Set(),
+    lastName: undefined,
+  };
+}
+
+function traitsOf(fd: number): Traits {
+  const type = fileSystemType(fd);
+  return {
+    inheritsAcl: getXattr(fd, DEFAULT_ACL_XATTR) !== undefined,
+    handsOnFlags: featuresOfInodeFlags(getInodeFlags(fd) ?? 0) !== 0,
+    onFat: type === VFAT || type === FUSE,
+  };
+}
+
+function checkSubvolume(fd: number): void {
+  if (isSubvolume(fileSystemType(fd), statDescriptor(fd).inode)) return;
+  throw notKept(FEATURE.subvolume, 'open directory', 'a subvolume in place of this directory');
+}
