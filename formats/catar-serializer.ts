@@ -9,9 +9,8 @@ import { NodeEncoder } from './catar-node-encoder.ts';
 import { DEFAULT_DECODE_LIMITS } from './decode-limits.ts';
 import { CasError, FormatError } from './errors.ts';
 import { checkFlags } from './feature-flags.ts';
-import { encodeGoodbye } from './goodbye.ts';
+import { encodeGoodbye, hashName } from './goodbye.ts';
 import { GoodbyeColumns } from './goodbye-columns.ts';
-import { hashName } from './siphash.ts';
 
 /** What a reader takes by default is what we write at most. */
 const LIMITS = DEFAULT_DECODE_LIMITS;

@@ -3,7 +3,8 @@
  * reading the rest. Used by the catar serializer. Implements spec/formats/catar.md, "GOODBYE".
  */
 import { writeU32, writeU64 } from './bytes.ts';
-import type { Hash64 } from './siphash.ts';
+import { GOODBYE_TAIL_MARKER, RECORD_HEADER_SIZE, RECORD_TYPES } from './record-types.ts';
+import { type Hash64, sipHash24 } from './siphash.ts';
 
 /** One child of a directory, as the table needs it. */
 export interface GoodbyeItem {
@@ -15,10 +16,18 @@ export interface GoodbyeItem {
   readonly hash: Hash64;
 }
 
-const GOODBYE_TYPE = 0xdfd35c5e8327c403n;
-const TAIL_MARKER = 0x57446fa533702943n;
-const HEADER_LENGTH = 16;
-const ITEM_LENGTH = 24;
+/** The key under which casync hashes file names. */
+const NAME_KEY = Uint8Array.of(
+  ...[0xb3, 0x84, 0x1d, 0x0f, 0x2b, 0x44, 0x74, 0x85],
+  ...[0xc1, 0x2e, 0xc2, 0xd1, 0x30, 0xed, 0x36, 0x27],
+);
+
+const ITEM_SIZE = 24;
+
+/** The hash by which the table finds a file name (given without terminator). */
+export function hashName(name: Uint8Array): Hash64 {
+  return sipHash24(name, NAME_KEY);
+}
 
 /**
  * The complete GOODBYE record of a directory.
@@ -31,23 +40,23 @@ export function encodeGoodbye(
   goodbyeOffset: number,
   entryOffset: number,
 ): Uint8Array {
-  const size = HEADER_LENGTH + ITEM_LENGTH * (items.length + 1);
+  const size = RECORD_HEADER_SIZE + ITEM_SIZE * (items.length + 1);
   const record = new Uint8Array(size);
   writeU64(record, 0, size);
-  writeU64(record, 8, GOODBYE_TYPE);
+  writeU64(record, 8, RECORD_TYPES.GOODBYE);
   const sorted = sortedByHash(items);
-  let offset = HEADER_LENGTH;
+  let offset = RECORD_HEADER_SIZE;
   for (const rank of goodbyeOrder(items.length)) {
     const item = items[sorted[rank]];
     writeU64(record, offset, goodbyeOffset - item.filenameOffset);
     writeU64(record, offset + 8, item.size);
     writeU32(record, offset + 16, item.hash.low);
     writeU32(record, offset + 20, item.hash.high);
-    offset += ITEM_LENGTH;
+    offset += ITEM_SIZE;
   }
   writeU64(record, offset, goodbyeOffset - entryOffset);
   writeU64(record, offset + 8, size);
-  writeU64(record, offset + 16, TAIL_MARKER);
+  writeU64(record, offset + 16, GOODBYE_TAIL_MARKER);
   return record;
 }
 
@@ -66,7 +75,7 @@ function sortedByHash(items: readonly GoodbyeItem[]): Uint32Array {
  * search tree laid out level by level: the children of place i are at 2i+1 and 2i+2, and walking
  * the tree in order meets the items in sorted order.
  */
-export function goodbyeOrder(count: number): Uint32Array {
+function goodbyeOrder(count: number): Uint32Array {
   const order = new Uint32Array(count);
   let place = leftmost(0, count);
   for (let rank = 0; rank < count; rank++) {

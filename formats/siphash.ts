@@ -1,6 +1,6 @@
 /**
- * SipHash-2-4 in 32-bit halves, for goodbye tables: a directory of a million names is hashed
- * without a bigint. Implements spec/formats/catar.md, "GOODBYE".
+ * SipHash-2-4 in 32-bit halves, for the names in goodbye tables: a directory of a million
+ * names is hashed without a bigint. Implements spec/formats/catar.md, "GOODBYE".
  */
 import { readU32 } from './bytes.ts';
 
@@ -10,18 +10,7 @@ export interface Hash64 {
   readonly low: number;
 }
 
-/** The key under which casync hashes file names. */
-const NAME_KEY = Uint8Array.of(
-  ...[0xb3, 0x84, 0x1d, 0x0f, 0x2b, 0x44, 0x74, 0x85],
-  ...[0xc1, 0x2e, 0xc2, 0xd1, 0x30, 0xed, 0x36, 0x27],
-);
-
 const BLOCK_LENGTH = 8;
-
-/** The hash by which a goodbye table finds a file name (given without terminator). */
-export function hashName(name: Uint8Array): Hash64 {
-  return sipHash24(name, NAME_KEY);
-}
 
 /** SipHash-2-4 of `message`. @param key 16 bytes */
 export function sipHash24(message: Uint8Array, key: Uint8Array): Hash64 {
