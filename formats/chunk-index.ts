@@ -2,7 +2,13 @@
  * The chunks of one blob or archive in order, and the builder that collects them. Column storage:
  * ten million chunks are two typed arrays of 40 bytes a chunk, not ten million objects.
  */
-import { CHUNK_ID_LENGTH, type ChunkId, chunkIdFromBytes, type DigestName, writeChunkId } from './chunk-id.ts';
+import {
+  CHUNK_ID_LENGTH,
+  type ChunkId,
+  chunkIdFromBytes,
+  type DigestName,
+  writeChunkId,
+} from './chunk-id.ts';
 import type { ChunkSizes } from './chunk-sizes.ts';
 import { digestOfFlags } from './feature-flags.ts';
 

@@ -10,8 +10,6 @@ export function chunkKey(id: ChunkId, suffix: string): string {
 
 /** The chunk that is stored under `key`, undefined if that is no chunk's place. */
 export function parseChunkKey(key: string, suffix: string): ChunkId | undefined {
-  if (!key.endsWith(suffix)) return undefined;
-  const [shard, name] = key.slice(0, key.length - suffix.length).split('/');
-  const id = parseChunkId(name ?? '');
-  return id !== undefined && key === chunkKey(id, suffix) && id.startsWith(shard) ? id : undefined;
+  const id = parseChunkId(key.slice(SHARD_LENGTH + 1, key.length - suffix.length));
+  return id !== undefined && key === chunkKey(id, suffix) ? id : undefined;
 }

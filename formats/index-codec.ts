@@ -20,8 +20,12 @@ function failure(record: string, offset: number, expectation: string): FormatErr
   return new FormatError('index', record, offset, expectation);
 }
 
-/** The index as a file. */
+/**
+ * The index as a file.
+ * @throws FormatError if no reader would accept it, for example for a chunk above the maximum size
+ */
 export function encodeIndex(index: ChunkIndex): Uint8Array {
+  checkHeader(index, DEFAULT_DECODE_LIMITS);
   const tail = ITEMS_OFFSET + ITEM_SIZE * index.count;
   const bytes = new Uint8Array(tail + ITEM_SIZE);
   const { min, avg, max } = index.chunkSizes;
@@ -32,6 +36,7 @@ export function encodeIndex(index: ChunkIndex): Uint8Array {
   writeU64(bytes, TABLE_OFFSET + 8, RECORD_TYPES.TABLE);
   for (let i = 0; i < index.count; i++) {
     const offset = ITEMS_OFFSET + ITEM_SIZE * i;
+    checkEnd(index.end(i), index.start(i), i, index.chunkSizes.max);
     writeU64(bytes, offset, index.end(i));
     bytes.set(index.idBytes(i), offset + 8);
   }
@@ -77,13 +82,20 @@ function decodeHeader(bytes: Uint8Array, limits: DecodeLimits): IndexHeader {
   if (readU64(bytes, 8) !== RECORD_TYPES.INDEX) {
     throw failure('INDEX', 8, 'wrong record type; this is no casync index');
   }
-  const featureFlags = readU64(bytes, 16);
-  checkFlags(featureFlags, (expectation) => failure('INDEX', 16, expectation));
-  const chunkSizes = {
-    min: readSize(bytes, 24),
-    avg: readSize(bytes, 32),
-    max: readSize(bytes, 40),
+  const header = {
+    featureFlags: readU64(bytes, 16),
+    chunkSizes: {
+      min: readSize(bytes, 24),
+      avg: readSize(bytes, 32),
+      max: readSize(bytes, 40),
+    },
   };
+  checkHeader(header, limits);
+  return header;
+}
+
+function checkHeader({ featureFlags, chunkSizes }: IndexHeader, limits: DecodeLimits): void {
+  checkFlags(featureFlags, (expectation) => failure('INDEX', 16, expectation));
   if (!validChunkSizes(chunkSizes, limits.maxChunkSize)) {
     throw failure(
       'INDEX',
@@ -91,7 +103,18 @@ function decodeHeader(bytes: Uint8Array, limits: DecodeLimits): IndexHeader {
       `chunk sizes must be 1 <= min <= avg <= max <= ${limits.maxChunkSize}`,
     );
   }
-  return { featureFlags, chunkSizes };
+}
+
+/** @param end of chunk `i`, which begins at `start` */
+function checkEnd(end: number, start: number, i: number, maxChunkSize: number): void {
+  const fail = (expectation: string) =>
+    failure(`item ${i}`, ITEMS_OFFSET + ITEM_SIZE * i, expectation);
+  if (end === 0) throw fail('end of chunk is 0, or a damaged tail');
+  if (end > Number.MAX_SAFE_INTEGER) throw fail('end of chunk too large');
+  if (end <= start) throw fail('ends of chunks must rise');
+  if (end - start > maxChunkSize) {
+    throw fail('the chunk is larger than the maximum chunk size');
+  }
 }
 
 /** A block is the tail exactly if all five fields say so for its place; otherwise it is an item. */
@@ -125,13 +148,7 @@ function decodeItems(bytes: Uint8Array, header: IndexHeader, count: number): Chu
   for (let i = 0; i < count; i++) {
     const offset = ITEMS_OFFSET + ITEM_SIZE * i;
     const end = readSize(bytes, offset);
-    if (end === 0) throw failure(`item ${i}`, offset, 'end of chunk is 0, or a damaged tail');
-    if (end === Number.POSITIVE_INFINITY)
-      throw failure(`item ${i}`, offset, 'end of chunk too large');
-    if (end <= start) throw failure(`item ${i}`, offset, 'ends of chunks must rise');
-    if (end - start > header.chunkSizes.max) {
-      throw failure(`item ${i}`, offset, 'the chunk is larger than the maximum chunk size');
-    }
+    checkEnd(end, start, i, header.chunkSizes.max);
     ends[i] = end;
     ids.set(bytes.subarray(offset + 8, offset + ITEM_SIZE), i * CHUNK_ID_LENGTH);
     start = end;
