@@ -244,7 +244,11 @@ function widenFlags(flags: bigint): bigint {
   return flags;
 }
 
-/** The features of an archive that are restored or shown under the user's mask. */
+/**
+ * The features of an archive that are restored or shown under the user's mask.
+ * @param mask features that the user lets pass; how the archive was made (its digest and what was
+ * left out) is no feature and stays as it is
+ */
 export function maskFlags(archiveFlags: bigint, mask: bigint): bigint {
-  return normaliseFlags(widenFlags(archiveFlags) & widenFlags(mask));
+  return normaliseFlags(widenFlags(archiveFlags) & (widenFlags(mask) | ~ALL_FEATURES));
 }
