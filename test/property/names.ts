@@ -25,15 +25,14 @@ const ODD = [
   '*',
   '-n',
 ];
-const MAX_NAME_LENGTH = 255;
 
 /** One name: no slash, no NUL, neither `.` nor `..` nor `.caexclude`. */
-export function randomName(random: Random): Buffer {
+export function randomName(random: Random, maxLength: number): Buffer {
   const kind = random.integer(0, 9);
   if (kind < 5) return Buffer.from(`${random.pick(STEMS)}${random.integer(0, 30)}`);
   if (kind < 6) return Buffer.from(random.pick(STEMS));
   if (kind < 8) return Buffer.from(`${random.pick(ODD)}${random.integer(0, 9)}`);
-  const length = random.chance(0.1) ? MAX_NAME_LENGTH : random.integer(1, 12);
+  const length = random.chance(0.1) ? maxLength : random.integer(1, 12);
   const bytes = random.bytes(length).map((byte) => (byte === 0 || byte === 0x2f ? 0xff : byte));
   return bytes.every((byte) => byte === 0x2e) ? Buffer.from('dots') : Buffer.from(bytes);
 }

@@ -38,6 +38,10 @@ export interface TreeOptions {
   readonly metadataRate: number;
   /** How often a directory has a `.caexclude` file. */
   readonly excludeRate: number;
+  /** Longest name in bytes. */
+  readonly maxNameLength: number;
+  /** Whether there are times before 1970. */
+  readonly ancient: boolean;
   /** Whether inode flags may forbid changes, which makes removal laborious. */
   readonly immutable: boolean;
 }
@@ -81,6 +85,8 @@ export function randomTreeOptions(random: Random): TreeOptions {
     ids: random.chance(0.5) ? SMALL_IDS : LARGE_IDS,
     metadataRate: random.pick([0, 0.1, 0.5]),
     excludeRate: random.pick([0, 0, 0.2]),
+    maxNameLength: random.chance(0.1) ? 255 : 230,
+    ancient: random.chance(0.1),
     immutable: random.chance(0.1),
   };
 }
@@ -97,7 +103,7 @@ export function makeRandomTree(root: string, random: Random, options: TreeOption
     const parent = random.chance(0.5)
       ? directories[directories.length - 1]
       : random.pick(directories);
-    const path = join(parent.path, randomName(random));
+    const path = join(parent.path, randomName(random, options.maxNameLength));
     if (taken.has(path.toString('latin1'))) continue;
     taken.add(path.toString('latin1'));
     const kind = chooseKind(random, files.length > 0, parent.depth);
@@ -168,7 +174,9 @@ function makeSparseFile(path: Buffer, random: Random, maxSize: number): void {
 
 function randomTarget(random: Random): Buffer {
   if (random.chance(0.1)) return Buffer.alloc(random.integer(60, 2000), 'x/');
-  const names = Array.from({ length: random.integer(1, 3) }, () => randomName(random));
+  const names = Array.from({ length: random.integer(1, 3) }, () =>
+    randomName(random, 40),
+  );
   return Buffer.from(names.map((name) => name.toString('latin1')).join('/'), 'latin1');
 }
 
@@ -184,7 +192,7 @@ function finish(made: readonly Made[], random: Random, options: TreeOptions): vo
     }
     if (!isLink && random.chance(0.7)) chmodSync(path, randomMode(random));
     if (!isLink && random.chance(options.metadataRate)) addXattrs(node, random);
-    setModificationTime(path, randomTime(random));
+    setModificationTime(path, randomTime(random, options.ancient));
     const canHaveFlags = kind === 'file' || kind === 'directory';
     if (canHaveFlags && random.chance(options.metadataRate / 3)) addFlags(node, random, options);
   }
@@ -194,11 +202,11 @@ function randomMode(random: Random): number {
   return random.chance(0.5) ? random.pick(MODES) : random.integer(0, 0o7777);
 }
 
-function randomTime(random: Random): bigint {
+function randomTime(random: Random, ancient: boolean): bigint {
   const seconds = random.pick([
     () => random.integer(1_000_000_000, 1_700_000_000),
     () => random.integer(0, 3),
-    () => -random.integer(0, 2_000_000_000),
+    () => (ancient ? -random.integer(1, 2_000_000_000) : 0),
     () => random.integer(2_200_000_000, 10_000_000_000),
   ])();
   const fraction = random.pick([0, 0, 1, 999_999_999, 123_000_000, 123_456_000, 123_456_789]);
