@@ -20,6 +20,7 @@ import {
 } from './apply-flags.node.ts';
 import { type MetadataRules, restoreMetadata } from './apply-metadata.node.ts';
 import type { ConfinedDir } from './confined-dir.node.ts';
+import { checkEntryName } from './entry-name.ts';
 import { notKept, withFeature } from './feature-failure.ts';
 
 /** What a directory does to everything that is made in it. */
@@ -38,7 +39,8 @@ export interface OpenDirectory extends Traits {
   readonly existed: boolean;
   /** Entries that were there before and have not come up in the archive yet, as byte keys. */
   readonly leftOver: Set<string>;
-  lastName: Uint8Array | undefined;
+  /** The highest name so far, in the order of archives. */
+  highestName: Uint8Array | undefined;
 }
 
 export interface TreeDirectoriesOptions {
@@ -74,19 +76,22 @@ export class TreeDirectories {
   /**
    * Registers an entry of the current directory, before it is made.
    * @param inTarget it is the only entry that will be made in the target, whatever else is there.
-   * @throws PipelineError `UNSAFE_NAME` without subject if the archive has it twice
+   * @throws PipelineError `UNSAFE_NAME` without subject, also if the archive has it twice
    */
   announce(name: Uint8Array, inTarget: boolean): void {
+    checkEntryName(name);
     if (inTarget) {
       this.#open.push(opened(this.#root, undefined, true, traitsOf(this.#root.fd)));
       return;
     }
-    const { directory, leftOver, lastName } = this.current;
+    const { directory, leftOver, highestName } = this.current;
     const known = leftOver.delete(byteKey(name));
-    const inOrder = lastName === undefined || compareBytes(lastName, name) < 0;
-    this.current.lastName = name;
-    // Entries come in order; what comes out of order is new, unless it is there already.
-    if (inOrder || known || directory.lstat(name) === undefined) return;
+    if (highestName === undefined || compareBytes(highestName, name) < 0) {
+      this.current.highestName = name;
+      return;
+    }
+    // Archives are in order; what comes out of order is new, unless it is there already.
+    if (known || directory.lstat(name) === undefined) return;
     const reason = 'the archive has this name twice in one directory';
     throw new PipelineError('UNSAFE_NAME', { step: 'use name', reason });
   }
@@ -160,7 +165,7 @@ function opened(
     handsOnFlags,
     onFat,
     leftOver: new Set(),
-    lastName: undefined,
+    highestName: undefined,
   };
 }
 
