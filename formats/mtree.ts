@@ -5,17 +5,9 @@ import { escapeBytes } from './escape.ts';
 import { FEATURE, timeGranularity } from './feature-flags.ts';
 import { shownPath } from './listing.ts';
 
-/** How the numbers of owners were changed when they were recorded. */
-export interface UidShift {
-  readonly shift: number;
-  readonly range: number;
-}
-
 export interface MtreeOptions {
   /** Features that are shown. */
   readonly shownFlags: bigint;
-  /** Numbers are shown as recorded; shifted back, they tell who is root. */
-  readonly uidShift?: UidShift;
   /** Numeric owner after restoring, where ids are shifted; decides only who is `root`. */
   readonly restoredId?: (id: number) => number;
   /** Digest of a file's content, and the algorithm by whose name it is shown. */
@@ -54,14 +46,14 @@ export function timeText(mtime: bigint): { readonly seconds: bigint; readonly fr
   return { seconds: mtime / NANOSECONDS_PER_SECOND, fraction };
 }
 
-/** The recorded name, or `root` for what is id 0 when shifted back, or nothing. */
+/** The recorded name, or `root` for what is restored as id 0, or nothing. */
 export function ownerName(
   name: Uint8Array | undefined,
   id: number,
-  uidShift: UidShift = { shift: 0, range: Number.POSITIVE_INFINITY },
+  restoredId: (id: number) => number = (same) => same,
 ): string | undefined {
   if (name) return escapeBytes(name);
-  return (id % uidShift.range) + uidShift.shift === 0 ? 'root' : undefined;
+  return restoredId(id) === 0 ? 'root' : undefined;
 }
 
 /**
@@ -77,14 +69,14 @@ function flagsText(node: CatarNode, shownFlags: bigint): string {
 }
 
 function ownerFields(node: CatarNode, options: MtreeOptions): string[] {
-  const { shownFlags, uidShift } = options;
+  const { shownFlags, restoredId } = options;
   const fields: string[] = [];
   if ((shownFlags & (FEATURE.uids16 | FEATURE.uids32)) !== 0n) {
     fields.push(`uid=${node.uid}`, `gid=${node.gid}`);
   }
   if ((shownFlags & FEATURE.userNames) !== 0n) {
-    const user = ownerName(node.user, node.uid, uidShift);
-    const group = ownerName(node.group, node.gid, uidShift);
+    const user = ownerName(node.user, node.uid, restoredId);
+    const group = ownerName(node.group, node.gid, restoredId);
     if (user !== undefined) fields.push(`uname=${user}`);
     if (group !== undefined) fields.push(`gname=${group}`);
   }

@@ -4,13 +4,11 @@ import type { ChunkId } from './chunk-id.ts';
 import { escapeBytes } from './escape.ts';
 import { FEATURE, timeGranularity } from './feature-flags.ts';
 import { modeText, shownPath } from './listing.ts';
-import { ownerName, timeText, type UidShift } from './mtree.ts';
+import { ownerName, timeText } from './mtree.ts';
 
 export interface StatTextOptions {
   /** Features that are shown. */
   readonly shownFlags: bigint;
-  /** Numbers are shown as recorded; shifted back, they tell who is root. */
-  readonly uidShift?: UidShift;
   /** Numeric owner after restoring, where ids are shifted; decides only who is `root`. */
   readonly restoredId?: (id: number) => number;
   /** Archive offset of the node. */
@@ -52,11 +50,11 @@ function letters(flags: bigint, table: typeof ATTRIBUTES): string {
 function ownerText(
   name: Uint8Array | undefined,
   id: number,
-  { shownFlags, uidShift }: StatTextOptions,
+  { shownFlags, restoredId }: StatTextOptions,
 ): string | undefined {
   const showsId = (shownFlags & (FEATURE.uids16 | FEATURE.uids32)) !== 0n;
   const shownName =
-    (shownFlags & FEATURE.userNames) === 0n ? undefined : ownerName(name, id, uidShift);
+    (shownFlags & FEATURE.userNames) === 0n ? undefined : ownerName(name, id, restoredId);
   if (!showsId) return shownName;
   return shownName === undefined ? `${id}` : `${shownName} (${id})`;
 }

@@ -1,7 +1,7 @@
 /** What mtree and stat show under masks and shifted owners, compared with the original's words. */
 import test from 'ava';
 import { ALL_FEATURES, maskFlags, parseFeature } from '../../formats/feature-flags.ts';
-import { mtreeLine, type UidShift } from '../../formats/mtree.ts';
+import { mtreeLine } from '../../formats/mtree.ts';
 import { statText } from '../../formats/stat-text.ts';
 import { archiveNodes } from '../helpers/archive-nodes.ts';
 import { golden, vectors } from '../helpers/golden.ts';
@@ -26,11 +26,11 @@ function maskOf(options: readonly string[]): bigint {
   return (bits('with') || ALL_FEATURES) & ~bits('without');
 }
 
-function uidShiftOf(options: readonly string[]): { readonly uidShift?: UidShift } {
+function restoredIdOf(options: readonly string[]): (id: number) => number {
   const [shift] = valuesOf(options, 'uid-shift');
   const [range] = valuesOf(options, 'uid-range');
-  if (shift === undefined && range === undefined) return {};
-  return { uidShift: { shift: Number(shift ?? 0), range: Number(range ?? 65536) } };
+  if (shift === undefined && range === undefined) return (id) => id;
+  return (id) => (id % Number(range ?? 65536)) + Number(shift ?? 0);
 }
 
 function localTime(seconds: number): string {
@@ -45,7 +45,7 @@ for (const { options, path, mtree, stat } of cases) {
     const isFile = node.type === 'file';
     const shown = {
       shownFlags: maskFlags(node.featureFlags, maskOf(options)),
-      ...uidShiftOf(options),
+      restoredId: restoredIdOf(options),
     };
     const digest = { label: 'sha512-256', value: contentDigest } as const;
     t.is(mtreeLine(entry.path, node, { ...shown, ...(isFile ? { digest } : {}) }), mtree);

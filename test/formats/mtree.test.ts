@@ -86,9 +86,9 @@ test('id 0 is root where names are shown and none is recorded', (t) => {
 
 test('shifting tells who is root and leaves the numbers as recorded', (t) => {
   const featureFlags = FEATURE.userNames | FEATURE.uids32;
-  const options = { shownFlags: featureFlags, uidShift: { shift: 0, range: 12345 } };
+  const options = { shownFlags: featureFlags, restoredId: (id: number) => id % 12345 };
   const node = { ...NODE, featureFlags, uid: 12345, gid: 1 };
   t.regex(mtreeLine(PATH, node, options), / uid=12345 gid=1 uname=root\n$/);
-  const shifted = { ...options, uidShift: { shift: 1000, range: 65536 } };
+  const shifted = { ...options, restoredId: (id: number) => id + 1000 };
   t.regex(mtreeLine(PATH, { ...node, uid: 0 }, shifted), / uid=0 gid=1\n$/);
 });
