@@ -3,17 +3,17 @@
  * of chunks (spec/formats/castr.md). Used wherever chunks are read or written.
  */
 import { equalBytes } from '../formats/bytes.ts';
-import { type ChunkId, parseChunkId } from '../formats/chunk-id.ts';
+import type { ChunkId } from '../formats/chunk-id.ts';
+import { chunkKey, parseChunkKey } from '../formats/chunk-path.ts';
 import { DEFAULT_DECODE_LIMITS } from '../formats/decode-limits.ts';
 import { CasError, isCasError } from '../formats/errors.ts';
-import type { ObjectBackend, ObjectKey, SignalOption } from './backend.ts';
+import type { ObjectBackend, SignalOption } from './backend.ts';
 import type { ManagedChunkStore } from './chunk-store.ts';
 import { ChunkDamaged, ChunkMissing, StorageError } from './errors.ts';
 import { isObjectKey } from './object-key.ts';
 import type { CodecName, Codecs, Digest } from './transforms.ts';
 
 const COMPRESSED_SUFFIX = '.cacnk';
-const SHARD_LENGTH = 4;
 /** What a stored chunk may be longer than its plain bytes: incompressible data and headers. */
 const STORED_OVERHEAD = 1024 * 1024;
 
@@ -66,7 +66,7 @@ export function openCastrStore(
 
   async function isPresent(id: ChunkId, signal: SignalOption): Promise<boolean> {
     for (const end of suffixes) {
-      if ((await backend.stat(keyOf(id, end), signal)) !== undefined) return true;
+      if ((await backend.stat(chunkKey(id, end), signal)) !== undefined) return true;
     }
     return false;
   }
@@ -76,7 +76,7 @@ export function openCastrStore(
     let missing: CasError | undefined;
     for (const end of suffixes) {
       try {
-        const bytes = await backend.get(keyOf(id, end), { ...signal, maxSize });
+        const bytes = await backend.get(chunkKey(id, end), { ...signal, maxSize });
         return { bytes, plain: end === '' && suffix !== '' };
       } catch (error) {
         if (!isCasError(error)) throw error;
@@ -143,20 +143,22 @@ export function openCastrStore(
       const option = signalOption(signal);
       if (await isPresent(id, option)) return 'present';
       const stored = await encode(id, plain);
-      return backend.put(keyOf(id, suffix), stored, { ...option, ifAbsent: true });
+      return backend.put(chunkKey(id, suffix), stored, { ...option, ifAbsent: true });
     },
 
     flush: ({ signal } = {}) => backend.flush(signalOption(signal)),
 
     async *list({ signal } = {}) {
       for await (const { key, size, modified } of backend.list('', signalOption(signal))) {
-        const id = idOf(key, suffixes);
-        if (id !== undefined) yield { id, size, modified };
+        for (const end of suffixes) {
+          const id = parseChunkKey(key, end);
+          if (id !== undefined) yield { id, size, modified };
+        }
       }
     },
 
     async remove(id, { signal } = {}) {
-      for (const end of suffixes) await backend.remove(keyOf(id, end), signalOption(signal));
+      for (const end of suffixes) await backend.remove(chunkKey(id, end), signalOption(signal));
     },
 
     close: () => backend.close(),
@@ -171,15 +173,4 @@ interface Stored {
 
 function signalOption(signal: AbortSignal | undefined): SignalOption {
   return signal === undefined ? {} : { signal };
-}
-
-function keyOf(id: ChunkId, suffix: string): ObjectKey {
-  return `${id.slice(0, SHARD_LENGTH)}/${id}${suffix}`;
-}
-
-/** The chunk that an object holds, or undefined for an object that is no chunk of this store. */
-function idOf(key: ObjectKey, suffixes: readonly string[]): ChunkId | undefined {
-  const id = parseChunkId(key.slice(SHARD_LENGTH + 1, SHARD_LENGTH + 1 + 64));
-  if (id === undefined) return undefined;
-  return suffixes.some((suffix) => key === keyOf(id, suffix)) ? id : undefined;
 }
