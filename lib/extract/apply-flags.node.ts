@@ -46,12 +46,18 @@ export interface Flagged {
 /** Right after the object was made. @throws PipelineError without subject */
 export function restoreEarlyFlags(object: Flagged, replay: ReplaySet): void {
   restoreInodeFlags(object, replay.entryFlags & EARLY_FLAGS);
-  if (replay.quotaProjectId) restoreProjectId(object);
+  if (replay.quotaProjectId && !mustKeepProject(object)) restoreProjectId(object);
+}
+
+/** A directory that hands on its project lets nothing of another project be renamed into place. */
+function mustKeepProject({ node, mayHaveFlags }: Flagged): boolean {
+  return mayHaveFlags && node.type !== 'directory';
 }
 
 /** When nothing of the object will change any more. @throws PipelineError without subject */
 export function restoreLateFlags(object: Flagged, replay: ReplaySet): void {
   const { fd, node } = object;
+  if (replay.quotaProjectId && mustKeepProject(object)) restoreProjectId(object);
   restoreFatAttributes(object, replay.entryFlags);
   restoreInodeFlags(object, replay.entryFlags & ~EARLY_FLAGS);
   if ((node.entryFlags & replay.entryFlags & SUBVOLUME_READ_ONLY_FEATURE) !== 0) {
