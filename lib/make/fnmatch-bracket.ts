@@ -18,7 +18,7 @@ export type ParsedBracket =
 
 /** One part of a bracket expression: a byte, range or class. */
 interface Part {
-  readonly has: (byte: number) => boolean;
+  readonly bytes: readonly number[];
   /** Offset behind the part. */
   readonly next: number;
   /** Malformed: bytes that an earlier part holds, or no part so far holds, match nothing at all. */
@@ -47,43 +47,70 @@ const isAlpha = (byte: number) => isLower(byte) || isUpper(byte);
 const isAlnum = (byte: number) => isAlpha(byte) || isDigit(byte);
 const isGraph = (byte: number) => byte > 0x20 && byte < 0x7f;
 
-const CLASSES: ReadonlyMap<string, (byte: number) => boolean> = new Map([
-  ['alnum', isAlnum],
-  ['alpha', isAlpha],
-  ['blank', (byte: number) => byte === 0x20 || byte === 0x09],
-  ['cntrl', (byte: number) => byte < 0x20 || byte === 0x7f],
-  ['digit', isDigit],
-  ['graph', isGraph],
-  ['lower', isLower],
-  ['print', (byte: number) => byte === 0x20 || isGraph(byte)],
-  ['punct', (byte: number) => isGraph(byte) && !isAlnum(byte)],
-  ['space', (byte: number) => byte === 0x20 || (byte >= 0x09 && byte <= 0x0d)],
-  ['upper', isUpper],
-  ['xdigit', (byte: number) => isDigit(byte) || /[a-f]/i.test(String.fromCharCode(byte))],
-]);
+const ALL_BYTES: readonly number[] = Array.from({ length: 256 }, (_, byte) => byte);
+
+const CLASSES: ReadonlyMap<string, readonly number[]> = new Map(
+  Object.entries<(byte: number) => boolean>({
+    alnum: isAlnum,
+    alpha: isAlpha,
+    blank: (byte) => byte === 0x20 || byte === 0x09,
+    cntrl: (byte) => byte < 0x20 || byte === 0x7f,
+    digit: isDigit,
+    graph: isGraph,
+    lower: isLower,
+    print: (byte) => byte === 0x20 || isGraph(byte),
+    punct: (byte) => isGraph(byte) && !isAlnum(byte),
+    space: (byte) => byte === 0x20 || (byte >= 0x09 && byte <= 0x0d),
+    upper: isUpper,
+    xdigit: (byte) => isDigit(byte) || /[a-f]/i.test(String.fromCharCode(byte)),
+  }).map(([name, has]) => [name, ALL_BYTES.filter(has)]),
+);
+
+/** Bytes up to which an end is looked for: what is longer counts as unclosed. */
+const LONGEST_BRACKET = 1024;
 
 /** @param start offset behind the opening bracket */
 export function parseBracket(pattern: Uint8Array, start: number): ParsedBracket {
   const isNegated = pattern[start] === EXCLAMATION_MARK || pattern[start] === CIRCUMFLEX;
-  const states = new Uint8Array(256);
+  const text = pattern.subarray(0, start + LONGEST_BRACKET);
+  const members = new Members();
   let offset = isNegated ? start + 1 : start;
   do {
-    if (offset >= pattern.length) return states[OPENING] === SPOILT ? 'never' : 'unclosed';
-    const part = parsePart(pattern, offset);
-    addPart(states, part);
+    if (offset >= text.length) return members.stateOf(OPENING) === SPOILT ? 'never' : 'unclosed';
+    const part = parsePart(text, offset);
+    members.add(part);
     offset = part.next;
-  } while (pattern[offset] !== CLOSING);
+  } while (text[offset] !== CLOSING);
   const wanted = isNegated ? NOT_HELD : HELD;
-  const bracket = new Set<number>();
-  for (const [byte, state] of states.entries()) if (state === wanted) bracket.add(byte);
+  const bracket = new Set(ALL_BYTES.filter((byte) => members.stateOf(byte) === wanted));
   return { bracket, next: offset + 1 };
 }
 
-function addPart(states: Uint8Array, part: Part): void {
-  for (let byte = 0; byte < states.length; byte++) {
-    if (part.spoils === 'held' && states[byte] === HELD) states[byte] = SPOILT;
-    if (states[byte] === NOT_HELD && part.has(byte)) states[byte] = HELD;
-    if (part.spoils === 'not held' && states[byte] === NOT_HELD) states[byte] = SPOILT;
+/** The state of every byte; each changes twice at most, so that all parts together cost little. */
+class Members {
+  readonly #states = new Uint8Array(ALL_BYTES.length);
+  #held: number[] = [];
+  #isCutShort = false;
+
+  stateOf(byte: number): number {
+    return this.#states[byte];
+  }
+
+  add({ bytes, spoils }: Part): void {
+    if (spoils === 'held') {
+      for (const byte of this.#held) this.#states[byte] = SPOILT;
+      this.#held = [];
+    }
+    for (const byte of this.#isCutShort ? [] : bytes) {
+      if (this.#states[byte] !== NOT_HELD) continue;
+      this.#states[byte] = HELD;
+      this.#held.push(byte);
+    }
+    if (spoils !== 'not held' || this.#isCutShort) return;
+    this.#isCutShort = true;
+    for (const byte of ALL_BYTES) {
+      if (this.#states[byte] === NOT_HELD) this.#states[byte] = SPOILT;
+    }
   }
 }
 
@@ -104,33 +131,32 @@ function parseClass(pattern: Uint8Array, offset: number): Part | undefined {
   // The C library does not take a "z" for part of a name; no class has one.
   while (isLower(pattern[end]) && pattern[end] !== 0x7a) end++;
   if (pattern[end] !== COLON || pattern[end + 1] !== CLOSING) return undefined;
-  const has = CLASSES.get(String.fromCharCode(...pattern.subarray(offset + 2, end)));
+  const bytes = CLASSES.get(String.fromCharCode(...pattern.subarray(offset + 2, end)));
   const next = end + 2;
-  return has === undefined ? invalid(next) : { has, next };
+  return bytes === undefined ? invalid(next) : { bytes, next };
 }
 
 /** `[=a=]`, which is just `a` in the C locale. Undefined if it is not of that form. */
 function parseEquivalents(pattern: Uint8Array, offset: number): Part | undefined {
   if (pattern[offset + 3] !== EQUALS || pattern[offset + 4] !== CLOSING) return undefined;
-  return { has: (byte) => byte === pattern[offset + 2], next: offset + 5 };
+  return { bytes: [pattern[offset + 2]], next: offset + 5 };
 }
 
 /** One byte, or two with a hyphen between. */
 function parseRange(pattern: Uint8Array, offset: number): Part {
   const { byte: first, next } = parseEndpoint(pattern, offset);
   if (first === undefined) return invalid(next);
-  const isFirst = (byte: number) => byte === first;
-  if (pattern[next] !== HYPHEN || pattern[next + 1] === CLOSING) return { has: isFirst, next };
-  if (next + 1 === pattern.length) return { ...invalid(next + 1), has: isFirst };
+  if (pattern[next] !== HYPHEN || pattern[next + 1] === CLOSING) return { bytes: [first], next };
+  if (next + 1 === pattern.length) return { ...invalid(next + 1), bytes: [first] };
   const end = parseEndpoint(pattern, next + 1);
   const { byte: last } = end;
   if (last === undefined) return invalid(end.next);
-  return { has: (byte) => first <= byte && byte <= last, next: end.next };
+  return { bytes: ALL_BYTES.slice(first, last + 1), next: end.next };
 }
 
 /** A part that the C locale can make nothing of. */
 function invalid(next: number): Part {
-  return { has: () => false, next, spoils: 'not held' };
+  return { bytes: [], next, spoils: 'not held' };
 }
 
 /** A byte as it stands, escaped, or as `[.a.]`; undefined if there is none or a longer symbol. */

@@ -18,6 +18,9 @@ export interface NamePattern {
 
 const NEVER: NamePattern = { tokens: undefined, minimumLength: 0 };
 
+/** No file system has longer names. A pattern for them would only take time. */
+const LONGEST_NAME = 4096;
+
 const DOT = 0x2e;
 const STAR = 0x2a;
 const QUESTION_MARK = 0x3f;
@@ -40,6 +43,7 @@ export function compilePattern(pattern: Uint8Array): NamePattern {
     tokens.push(parsed.unit);
     offset = parsed.next;
     minimumLength++;
+    if (minimumLength > LONGEST_NAME) return NEVER;
   }
   return { tokens, minimumLength };
 }
