@@ -6,7 +6,7 @@ import {
   encodePosixAcl,
   type PosixAcl,
 } from '../os/posix-acl.ts';
-import { removeXattr, setXattr } from '../os/xattr.node.ts';
+import { getXattr, removeXattr, setXattr } from '../os/xattr.node.ts';
 import type { OwnerResolver } from './owner.node.ts';
 import type { Restored } from './restored.ts';
 
@@ -16,13 +16,18 @@ export function restoreAcl(object: Restored, owners: OwnerResolver): void {
   const mayHaveOther = object.existed || object.inheritsAcl;
   const access = accessAcl(object, owners);
   if (access !== undefined) setXattr(fd, ACCESS_ACL_XATTR, encodePosixAcl(access));
-  else if (mayHaveOther) removeXattr(fd, ACCESS_ACL_XATTR);
+  else if (mayHaveOther) removeAcl(fd, ACCESS_ACL_XATTR);
   if (node.type !== 'directory') return;
   const { defaultAcl } = node;
   if (defaultAcl !== undefined) {
     const acl = { ...defaultAcl, ...namedEntries(defaultAcl, owners) };
     setXattr(fd, DEFAULT_ACL_XATTR, encodePosixAcl(acl));
-  } else if (mayHaveOther) removeXattr(fd, DEFAULT_ACL_XATTR);
+  } else if (mayHaveOther) removeAcl(fd, DEFAULT_ACL_XATTR);
+}
+
+/** Asks first: what cannot have an ACL cannot be asked to remove one. */
+function removeAcl(fd: number, name: string): void {
+  if (getXattr(fd, name) !== undefined) removeXattr(fd, name);
 }
 
 /** The archive has the mask in place of the group bits of the mode. */

@@ -1,7 +1,7 @@
 /**
  * Gives an extracted object its recorded attributes, in the one order in which none of them undoes
  * another: owner, mode, ACL, attributes, capabilities, label, time; then it gets its name; then
- * the flags that forbid further change (spec/formats/catar.md, "Extraction"). Used by tree.node.ts.
+ * the flags that forbid further change (spec/formats/extraction.md, "Tree"). Used by tree.node.ts.
  */
 import { chmodSync, chownSync, fchmodSync, fchownSync } from 'node:fs';
 import type { CatarNode } from '../../formats/catar-events.ts';

@@ -1,5 +1,5 @@
 /**
- * Chooses how a blob is written by what is at the output already (spec/command-line.md, "extract").
+ * Chooses how a blob is written by what is at the output already (spec/formats/extraction.md, "Blob").
  * Used by `extract` for blobs.
  */
 import {

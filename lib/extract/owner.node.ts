@@ -1,6 +1,6 @@
 /**
  * Whom extracted files belong to: names beat numbers, numbers are shifted into the range of a
- * container (spec/formats/catar.md, "Owner, names, uid shift"). Used by tree extraction.
+ * container (spec/formats/catar.md, "Owners"). Used by tree extraction.
  */
 import type { AclEntry, CatarNode } from '../../formats/catar-events.ts';
 import { escapeBytes } from '../../formats/escape.ts';

@@ -1,6 +1,6 @@
 /**
  * What of an archive's metadata is restored, resolved once from the feature flags
- * (spec/formats/catar.md, "Feature flags", masks). Used by tree extraction.
+ * (spec/formats/feature-flags.md). Used by tree extraction.
  */
 import type { NodeType } from '../../formats/catar-events.ts';
 import { FEATURE } from '../../formats/feature-flags.ts';

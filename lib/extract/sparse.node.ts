@@ -1,6 +1,6 @@
 /**
  * Writing that leaves out runs of zero bytes. Shared by the extraction of blobs and of trees
- * (spec/formats/castr.md, "Extraction": runs of at least 4096 zero bytes become holes).
+ * (spec/formats/extraction.md, "Blob").
  */
 import { write } from 'node:fs';
 import { systemFailure } from '../os/system-error.node.ts';
