@@ -120,9 +120,9 @@ function checkEnd(end: number, start: number, i: number, maxChunkSize: number): 
 /** A block is the tail exactly if all five fields say so for its place; otherwise it is an item. */
 function isTail(bytes: Uint8Array, offset: number): boolean {
   return (
+    readSize(bytes, offset) === 0 &&
+    readSize(bytes, offset + 8) === 0 &&
     readU64(bytes, offset + 32) === TABLE_TAIL_MARKER &&
-    readU64(bytes, offset) === 0n &&
-    readU64(bytes, offset + 8) === 0n &&
     readSize(bytes, offset + 16) === HEADER_SIZE &&
     readSize(bytes, offset + 24) === offset + ITEM_SIZE - TABLE_OFFSET
   );
