@@ -48,3 +48,12 @@ test('gzip: reads headers with optional fields', async (t) => {
   const all = member(0x1e, [...fields[0x04], ...name, ...name, ...fields[0x02]]);
   t.deepEqual(new Uint8Array(await codec.decompress(all, 100)), text(100));
 });
+
+test('gzip: a checksum or length that differs is refused', async (t) => {
+  const stored = await codec.compress(text(1000));
+  for (let i = 1; i <= 8; i++) {
+    const wrong = stored.slice();
+    wrong[wrong.length - i] ^= 1;
+    await t.throwsAsync(async () => codec.decompress(wrong, 1000), { code: 'FORMAT' });
+  }
+});

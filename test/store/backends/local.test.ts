@@ -129,6 +129,38 @@ test('while a group is synced the next one is written, and no third begins', asy
   await flushed;
 });
 
+test('what is replaced or removed before it is visible leaves no temporary', async (t) => {
+  const folder = storeFolder(t);
+  const backend = openLocalBackend(folder, syncAll);
+  await backend.put('abcd/one', text(1));
+  await backend.put('abcd/one', text(2));
+  await backend.put('abcd/two', text(3));
+  await backend.remove('abcd/two');
+  await backend.flush();
+  t.deepEqual(everything(folder), ['abcd', 'abcd/one']);
+});
+
+test('what is removed while its group is synced does not appear', async (t) => {
+  const folder = storeFolder(t);
+  let release = (): void => {};
+  const backend = openLocalBackend(folder, {
+    syncFileSystem: () =>
+      new Promise((resolve) => {
+        release = resolve;
+      }),
+  });
+  await backend.put('abcd/one', text(1));
+  await backend.put('abcd/two', text(2));
+  const flushed = backend.flush();
+  await new Promise(setImmediate);
+  await backend.remove('abcd/one');
+  release();
+  await new Promise(setImmediate);
+  release();
+  await flushed;
+  t.deepEqual(everything(folder), ['abcd', 'abcd/two']);
+});
+
 test('a symbolic link says missing, even if it leads to a good object', async (t) => {
   const folder = storeFolder(t);
   const backend = openLocalBackend(folder, syncAll);
