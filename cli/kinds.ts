@@ -1,5 +1,5 @@
 /** Which kind of thing a word names (spec/command-line.md, "Which kind of thing"). */
-import { type BigIntStats, fstatSync, openSync } from 'node:fs';
+import { type BigIntStats, constants, fstatSync, openSync } from 'node:fs';
 import { CasError } from '../formats/errors.ts';
 import { errnoOf, systemFailure } from '../lib/os/system-error.node.ts';
 import { classifyLocator, suffixKind } from '../store/location.ts';
@@ -8,6 +8,8 @@ import type { Kind } from './options.ts';
 /** Standard input or output as a word. */
 export const STANDARD_STREAM = '-';
 const STDIN = 0;
+/** Opening a fifo must not wait for a writer. */
+const OPEN_FOR_READING = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY;
 
 export function refuse(reason: string): CasError {
   return new CasError('USAGE', { reason });
@@ -51,7 +53,7 @@ export function openInput(word: string, describe: (label: string) => string): Op
   }
   const path = localPath(word);
   try {
-    const descriptor = openSync(path, 'r');
+    const descriptor = openSync(path, OPEN_FOR_READING);
     return { descriptor, stats: fstatSync(descriptor, { bigint: true }), label: path };
   } catch (cause) {
     const failure = systemFailure('', cause, describe(path));

@@ -17,7 +17,7 @@ const DEFAULT_STORE = 'default.castr';
 const DEFAULT_SUFFIX = '.cacnk';
 
 /** The main store: what the options say, else the environment, else the one beside the index. */
-function mainStore(index: string, context: Context): string {
+export function mainStore(index: string, context: Context): string {
   const { options, environment } = context;
   const named = options.store ?? (environment.CASYNC_STORE || undefined);
   if (named !== undefined) return named;

@@ -127,6 +127,8 @@ export interface EventOptions {
   readonly contents: boolean;
   /** `-v` messages before and after each entry of a folder. */
   readonly verbs?: EntryVerbs;
+  /** Entries whose change during the walk is our own doing. */
+  readonly isExpectedToChange?: (label: string) => boolean;
 }
 
 /** Features that are selected and cannot be read here, because the optional package is missing. */
@@ -142,7 +144,8 @@ export function openWalk(
   context: Context,
   options: EventOptions,
 ): Iterable<CatarEvent> {
-  const { verbs } = options;
+  const { verbs, isExpectedToChange } = options;
+  const report = reportIncomplete(context);
   const uidShift = uidShiftOf(context);
   return walkTree(input.descriptor, {
     label: input.label,
@@ -150,7 +153,9 @@ export function openWalk(
     contents: options.contents ? 'read' : 'skip',
     applyExcludeFiles: context.options.excludeFile,
     signal: context.signal,
-    onIncomplete: reportIncomplete(context),
+    onIncomplete: (label, reason) => {
+      if (!isExpectedToChange?.(label)) report(label, reason);
+    },
     onUnavailable: (features) => context.warn(unavailableText(features)),
     ...(uidShift ? { uidShift } : {}),
     ...(verbs

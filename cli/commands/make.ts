@@ -1,5 +1,6 @@
 /** `make [OUTPUT] [INPUT]` (spec/command-line.md): an archive, an archive index or a blob index. */
 
+import { dirname, resolve } from 'node:path';
 import type { ChunkId } from '../../formats/chunk-id.ts';
 import { createDigest } from '../../lib/digest/digest.node.ts';
 import { readBlob, readStandardInput } from '../../lib/make/blob.node.ts';
@@ -17,7 +18,7 @@ import {
   STANDARD_STREAM,
 } from '../kinds.ts';
 import type { Kind } from '../options.ts';
-import { openStoreForWriting } from '../stores.ts';
+import { mainStore, openStoreForWriting } from '../stores.ts';
 import { synchronize } from '../synchronize.ts';
 import { openWalk } from '../tree-input.ts';
 import { digestNameOf, madeFlags, reportIncomplete } from '../trees.ts';
@@ -79,6 +80,7 @@ async function openSink(output: string, input: OpenedInput): Promise<ByteSink> {
 function openPieces(
   kind: Kind,
   input: OpenedInput,
+  output: string,
   featureFlags: bigint,
   context: Context,
 ): Iterable<Uint8Array> | AsyncIterable<Uint8Array> {
@@ -90,10 +92,29 @@ function openPieces(
     });
   }
   const verbs = { begin: 'Packing', end: 'Packed' };
+  const isExpectedToChange = changedByUs(output, context);
   return serializeTree(
-    openWalk(input, featureFlags, context, { contents: true, verbs }),
+    openWalk(input, featureFlags, context, { contents: true, verbs, isExpectedToChange }),
     featureFlags,
   );
+}
+
+/**
+ * An output or store inside of the tree that is archived changes while it is read: the folders that
+ * hold them, and everything in the store. That is no reason for a warning.
+ */
+function changedByUs(output: string, context: Context): (label: string) => boolean {
+  const results = [mainStore(output, context), output]
+    .filter((word) => word !== STANDARD_STREAM)
+    .map((word) => resolve(word));
+  return (label) => {
+    const path = resolve(label);
+    return results.some((own) => path === dirname(own) || isWithin(path, own));
+  };
+}
+
+function isWithin(path: string, folder: string): boolean {
+  return path === folder || path.startsWith(`${folder}/`);
 }
 
 export async function make(words: readonly string[], context: Context): Promise<void> {
@@ -112,11 +133,14 @@ export async function make(words: readonly string[], context: Context): Promise<
   const featureFlags = madeFlags(context, kind === 'blob-index' ? 'none' : 'all');
   const { signal, onProgress } = context;
   const printed = await synchronize(async (): Promise<ChunkId> => {
-    const pieces = openPieces(kind, input, featureFlags, context);
-    const sink = await openSink(output, input);
-    if (kind === 'archive') return writeStream(pieces, sink, { digest, signal, onProgress });
-    const store = await openStoreForWriting(output, digestName, context);
+    const pieces = openPieces(kind, input, output, featureFlags, context);
+    if (kind === 'archive') {
+      const sink = await openSink(output, input);
+      return writeStream(pieces, sink, { digest, signal, onProgress });
+    }
+    const store = openStoreForWriting(output, digestName, context);
     try {
+      const sink = await openSink(output, input);
       const header = { featureFlags, chunkSizes: options.chunkSizes };
       const stored = await makeIndex(pieces, sink, { store, digest, header, signal, onProgress });
       return stored.digest;
