@@ -9,7 +9,13 @@ import { parseFeature } from '../formats/feature-flags.ts';
 import { parseSize } from '../formats/size.ts';
 import type { CodecName } from '../store/transforms.ts';
 import type { OptionShape } from './getopt.ts';
-import { parseBoolean, parseLogLevel, parseUidRange, parseUidShift } from './values.ts';
+import {
+  parseBoolean,
+  parseLogLevel,
+  parseUidRange,
+  parseUidShift,
+  type UidShiftOption,
+} from './values.ts';
 
 /** What a `--what=` value or a name's suffix says a thing is. */
 export type Kind = 'archive' | 'archive-index' | 'blob' | 'blob-index' | 'directory';
@@ -53,13 +59,6 @@ export interface Options {
   /** Undefined where neither `--digest` nor `CASYNC_DIGEST` says anything. */
   digest: DigestName | undefined;
   compression: CodecName;
-}
-
-/** State of `--uid-shift` and `--uid-range`; shifting is on as soon as one of them asked for it. */
-export interface UidShiftOption {
-  readonly enabled: boolean;
-  readonly shift: number;
-  readonly range: number;
 }
 
 /** Raised by options that answer instead of working; the text goes to stdout, status 0. */

@@ -1,5 +1,11 @@
 /** How option values are read (spec/command-line.md, "Values"). Unreadable values give undefined. */
-import type { UidShiftOption } from './options.ts';
+
+/** State of `--uid-shift` and `--uid-range`; shifting is on as soon as one of them asked for it. */
+export interface UidShiftOption {
+  readonly enabled: boolean;
+  readonly shift: number;
+  readonly range: number;
+}
 
 const TRUE = new Set(['1', 'yes', 'y', 'true', 't', 'on']);
 const FALSE = new Set(['0', 'no', 'n', 'false', 'f', 'off']);

@@ -1,9 +1,10 @@
 /** `extract [INPUT] [OUTPUT] [SUBPATH]` (spec/command-line.md): a tree or a blob comes back. */
 import { type BigIntStats, fstatSync, statSync } from 'node:fs';
-import type { EnterEvent } from '../../formats/catar-events.ts';
 import { assembleBlob } from '../../lib/extract/assemble.ts';
 import { openBlockTarget } from '../../lib/extract/open-target.node.ts';
 import { TreeExtractor } from '../../lib/extract/tree.node.ts';
+import { notInArchive } from '../../lib/read/archive.ts';
+import { createSubtreeFilter } from '../../lib/read/subtree.ts';
 import type { Context } from '../context.ts';
 import { readIndex } from '../indexes.ts';
 import {
@@ -17,10 +18,17 @@ import {
 import type { Kind } from '../options.ts';
 import { openStoreForReading } from '../stores.ts';
 import { synchronize } from '../synchronize.ts';
-import { closeTree, forEachEvent, openArchive, openArchiveIndex } from '../tree-input.ts';
+import {
+  closeTree,
+  forEachEvent,
+  openArchive,
+  openArchiveIndex,
+  type TreeInput,
+} from '../tree-input.ts';
 import { informOfEntry, shownFlags, subtreePath, uidShiftOf } from '../trees.ts';
 
 const STDOUT = 1;
+const SLASH = 0x2f;
 const EXTRACTABLE: readonly Kind[] = ['archive', 'archive-index', 'blob-index'];
 
 function kindOfInput(input: string, what: Kind | undefined): Kind | undefined {
@@ -82,9 +90,18 @@ async function extractBlob(
   }
 }
 
-function openExtractor(output: string, root: EnterEvent, context: Context): TreeExtractor {
+/** The last component of a path; empty for the root. */
+function lastName(path: Uint8Array): Uint8Array {
+  return path.subarray(path.lastIndexOf(SLASH) + 1);
+}
+
+function openExtractor(
+  output: string,
+  featureFlags: bigint,
+  subtree: Uint8Array,
+  context: Context,
+): TreeExtractor {
   const { options } = context;
-  const { featureFlags } = root.node;
   const uidShift = uidShiftOf(context);
   return new TreeExtractor(localPath(output), {
     replayFlags: shownFlags(featureFlags, context),
@@ -94,29 +111,30 @@ function openExtractor(output: string, root: EnterEvent, context: Context): Tree
     onEntry: (path, stage) =>
       informOfEntry(context, stage === 'begin' ? 'Extracting' : 'Extracted', path),
     ...(uidShift ? { uidShift } : {}),
+    ...(subtree.length > 0 ? { entryName: lastName(subtree) } : {}),
   });
 }
 
+/** Restores what lies within `subtree`; nothing is made before that is found in the archive. */
 async function extractTree(
-  word: string,
-  input: OpenedInput,
-  isIndex: boolean,
+  tree: TreeInput,
   output: string,
+  subtree: Uint8Array,
   context: Context,
 ): Promise<void> {
-  const tree = isIndex ? await openArchiveIndex(word, input, context) : openArchive(input, context);
   let extractor: TreeExtractor | undefined;
+  const filter = createSubtreeFilter(subtree, {
+    enter(path, node) {
+      extractor ??= openExtractor(output, node.featureFlags, subtree, context);
+      extractor.handle({ kind: 'enter', name: lastName(path), node });
+      return undefined;
+    },
+    data: (bytes) => extractor?.handle({ kind: 'data', bytes }),
+    leave: () => extractor?.handle({ kind: 'leave' }),
+  });
   try {
-    await forEachEvent(
-      tree,
-      (event) => {
-        if (event.kind === 'enter') extractor ??= openExtractor(output, event, context);
-        extractor?.handle(event);
-        return undefined;
-      },
-      context,
-      { contents: true },
-    );
+    await forEachEvent(tree, filter.handle, context, { contents: true });
+    if (!filter.found) throw notInArchive();
     extractor?.finish();
   } finally {
     extractor?.abort();
@@ -132,17 +150,19 @@ export async function extract(words: readonly string[], context: Context): Promi
   const output = words[1] ?? (isTree ? '.' : STANDARD_STREAM);
   if (output !== STANDARD_STREAM) localPath(output, 'Output must be local path');
   const kind = kindForOutput(named, outputStats(output));
-  if (subtreePath(words[2]).length > 0) {
-    if (kind === 'blob-index') {
-      throw refuse('Subtree path only supported when extracting archive or archive index.');
-    }
-    throw refuse('Extraction of a subtree is not available in this version.');
+  const subtree = subtreePath(words[2]);
+  if (subtree.length > 0 && kind === 'blob-index') {
+    throw refuse('Subtree path only supported when extracting archive or archive index.');
   }
   const input = openInput(word, (label) =>
     kind === 'archive' ? `Failed to set sync archive: ${label}` : `Failed to open ${label}`,
   );
   await synchronize(async () => {
     if (kind === 'blob-index') return extractBlob(word, input, output, context);
-    return extractTree(word, input, kind === 'archive-index', output, context);
+    const tree =
+      kind === 'archive'
+        ? openArchive(input, context)
+        : await openArchiveIndex(word, input, context);
+    return extractTree(tree, output, subtree, context);
   });
 }
