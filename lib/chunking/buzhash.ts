@@ -4,26 +4,17 @@
  */
 import type { ChunkSizes } from '../../formats/chunk-sizes.ts';
 import { BUZHASH_TABLE } from './buzhash-table.ts';
+import { discriminator } from './discriminator.ts';
 import type { ChunkScanner } from './scanner.ts';
 
 /** Bytes that the rolling hash looks at. */
-export const BUZHASH_WINDOW = 48;
+const BUZHASH_WINDOW = 48;
 
 /** Substitution values of leaving bytes: rotated as often as the byte was carried along. */
 const LEAVING_TABLE = BUZHASH_TABLE.map((value) => rotateLeft(value, BUZHASH_WINDOW % 32));
 
 function rotateLeft(value: number, count: number): number {
   return (value << count) | (value >>> (32 - count));
-}
-
-/**
- * How often the hash cuts: once in about this many positions. The order of the operations on
- * doubles is part of the format.
- */
-export function discriminator({ min, avg, max }: ChunkSizes): number {
-  const quotient = avg / (-1.42888852e-7 * avg + 1.33237515);
-  const wanted = quotient < 0 ? Number.POSITIVE_INFINITY : Math.trunc(quotient);
-  return Math.min(Math.max(wanted, min), max);
 }
 
 /** The rolling hash and the question that is asked of it at each byte. */

@@ -16,7 +16,7 @@ const RLE = 1;
 const COMPRESSED = 2;
 
 /** What a frame says about the size of its plain bytes. */
-export interface ZstdFrame {
+interface ZstdFrame {
   /** Present exactly if the frame states it. */
   readonly contentSize?: number;
   /** Plain bytes at least. */
@@ -61,7 +61,7 @@ function readContentSize(bytes: Uint8Array, offset: number, length: number): num
  * Checks that `stored` is exactly one frame as far as this can be seen without decoding.
  * @throws FormatError on truncated and trailing data and on anything that is not a frame
  */
-export function inspectZstdFrame(stored: Uint8Array): ZstdFrame {
+function inspectZstdFrame(stored: Uint8Array): ZstdFrame {
   const { contentSize, hasChecksum, length } = readHeader(stored);
   let minSize = 0;
   let maxSize = 0;

@@ -1,49 +1,10 @@
-/** zstd on Node: its own implementation where it has one, and the choice among all three. */
-import * as zlib from 'node:zlib';
-import { FormatError } from '../../formats/errors.ts';
+/** The choice of a zstd implementation on Node. */
 import type { Codec } from '../../store/transforms.ts';
-import { plainArray } from './plain-array.ts';
-import { tooLarge, zstdCapacity } from './zstd-frame.ts';
 import { createNativeZstdCodec } from './zstd-native.node.ts';
 import { createPortableZstdCodec } from './zstd-portable.ts';
-
-const PARAMETER_LEVEL = 100;
-const PARAMETER_CONTENT_SIZE_FLAG = 200;
-const LEVEL = 3;
-
-/** The part of `node:zlib` that Node has from 22.15 on. */
-interface ZstdOfNode {
-  zstdCompressSync(
-    plain: Uint8Array,
-    options: { readonly params: Readonly<Record<number, number>> },
-  ): Uint8Array;
-  zstdDecompressSync(stored: Uint8Array, options: { readonly maxOutputLength: number }): Uint8Array;
-}
+import { createNodeZstdCodec } from './zstd-zlib.node.ts';
 
 /** The fastest codec that works here. */
 export function createZstdCodec(): Codec {
   return createNativeZstdCodec() ?? createNodeZstdCodec() ?? createPortableZstdCodec();
-}
-
-/** A codec over node:zlib, or undefined where Node is too old for it. */
-export function createNodeZstdCodec(): Codec | undefined {
-  if (!('zstdCompressSync' in zlib)) return undefined;
-  const node = zlib as unknown as ZstdOfNode;
-  const params = { [PARAMETER_LEVEL]: LEVEL, [PARAMETER_CONTENT_SIZE_FLAG]: 0 };
-  return {
-    name: 'zstd',
-    compress: (plain) => plainArray(node.zstdCompressSync(plain, { params })),
-    decompress(stored, ceiling) {
-      const capacity = zstdCapacity(stored, ceiling);
-      try {
-        const plain = node.zstdDecompressSync(stored, { maxOutputLength: Math.max(1, capacity) });
-        if (plain.length <= capacity) return plainArray(plain);
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== 'ERR_BUFFER_TOO_LARGE') {
-          throw new FormatError('zstd', 'frame', 0, 'decodable data expected');
-        }
-      }
-      throw tooLarge(ceiling);
-    },
-  };
 }

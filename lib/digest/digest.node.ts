@@ -1,41 +1,10 @@
-/** Digests of Node's OpenSSL, and the choice of an implementation. Used wherever a digest is needed. */
-import * as crypto from 'node:crypto';
-import type { ChunkId, DigestName } from '../../formats/chunk-id.ts';
+/** The choice of a digest implementation on Node. */
+import type { DigestName } from '../../formats/chunk-id.ts';
 import type { Digest } from '../../store/transforms.ts';
 import { createPortableDigest } from './digest.ts';
+import { createNativeDigest } from './digest-openssl.node.ts';
 
 /** The fastest implementation of a digest that works here. */
 export function createDigest(name: DigestName): Digest {
   return createNativeDigest(name) ?? createPortableDigest(name);
-}
-
-/** Node's implementation, or undefined where its OpenSSL does not offer the digest. */
-export function createNativeDigest(name: DigestName): Digest | undefined {
-  try {
-    crypto.createHash(name);
-  } catch {
-    return undefined;
-  }
-  return {
-    name,
-    hash: typeof crypto.hash === 'function' ? hashAtOnce(name) : hashInSteps(name),
-    stream() {
-      const running = crypto.createHash(name);
-      return {
-        update(bytes) {
-          running.update(bytes);
-        },
-        finish: () => running.digest('hex') as ChunkId,
-      };
-    },
-  };
-}
-
-/** Without an object for each call, which small chunks notice. */
-function hashAtOnce(name: DigestName): Digest['hash'] {
-  return (bytes) => crypto.hash(name, bytes, 'hex') as ChunkId;
-}
-
-function hashInSteps(name: DigestName): Digest['hash'] {
-  return (bytes) => crypto.createHash(name).update(bytes).digest('hex') as ChunkId;
 }

@@ -2,8 +2,8 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { type ChunkSizes, isFixedSize } from '../../formats/chunk-sizes.ts';
-import { discriminator } from '../../lib/chunking/buzhash.ts';
 import { BUZHASH_TABLE } from '../../lib/chunking/buzhash-table.ts';
+import { discriminator } from '../../lib/chunking/discriminator.ts';
 import type { ChunkScanner } from '../../lib/chunking/scanner.ts';
 import { golden, noise, vectors } from '../helpers/golden.ts';
 

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import test from 'ava';
-import { discriminator } from '../../../lib/chunking/buzhash.ts';
 import { BUZHASH_TABLE } from '../../../lib/chunking/buzhash-table.ts';
+import { discriminator } from '../../../lib/chunking/discriminator.ts';
 import { createScanner } from '../../../lib/chunking/scanner-choice.ts';
 import { scannerSuite } from '../../conformance/scanner.ts';
 import { vectors } from '../../helpers/golden.ts';

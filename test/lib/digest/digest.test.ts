@@ -1,6 +1,7 @@
 import test from 'ava';
-import { createDigest, createNativeDigest } from '../../../lib/digest/digest.node.ts';
+import { createDigest } from '../../../lib/digest/digest.node.ts';
 import { createPortableDigest } from '../../../lib/digest/digest.ts';
+import { createNativeDigest } from '../../../lib/digest/digest-openssl.node.ts';
 import { digestSuite } from '../../conformance/digest.ts';
 import { requirement } from '../../helpers/requirements.ts';
 
