@@ -57,7 +57,7 @@ export function openInput(word: string, describe: (label: string) => string): Op
     return { descriptor, stats: fstatSync(descriptor, { bigint: true }), label: path };
   } catch (cause) {
     const failure = systemFailure('', cause, describe(path));
-    if (errnoOf(cause) !== 'ENOENT') throw failure;
+    if (errnoOf(cause) !== 'ENOENT' || kindOfName(word) === undefined) throw failure;
     throw new CasError('INDEX_MISSING', { subject: describe(path), reason: failure.reason, cause });
   }
 }

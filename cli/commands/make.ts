@@ -3,7 +3,7 @@
 import { dirname, resolve } from 'node:path';
 import type { ChunkId } from '../../formats/chunk-id.ts';
 import { createDigest } from '../../lib/digest/digest.node.ts';
-import { readBlob, readStandardInput } from '../../lib/make/blob.node.ts';
+import { blobSize, readBlob, readStandardInput } from '../../lib/make/blob.node.ts';
 import type { ByteSink } from '../../lib/make/byte-sink.ts';
 import { openFileSink, openStreamSink } from '../../lib/make/file-sink.node.ts';
 import { makeIndex, serializeTree, writeStream } from '../../lib/make/make.ts';
@@ -76,6 +76,12 @@ async function openSink(output: string, input: OpenedInput): Promise<ByteSink> {
   return openFileSink(localPath(output), { mode });
 }
 
+/** Length of what is cut into chunks, for progress; a tree's is not known before it is read. */
+function knownSize(kind: Kind, input: OpenedInput): { readonly totalBytes?: number } {
+  if (kind !== 'blob-index' || isStream(input.stats)) return {};
+  return { totalBytes: blobSize(input.descriptor, input.label) };
+}
+
 /** The bytes to archive or to cut into chunks. */
 function openPieces(
   kind: Kind,
@@ -142,7 +148,14 @@ export async function make(words: readonly string[], context: Context): Promise<
     try {
       const sink = await openSink(output, input);
       const header = { featureFlags, chunkSizes: options.chunkSizes };
-      const stored = await makeIndex(pieces, sink, { store, digest, header, signal, onProgress });
+      const stored = await makeIndex(pieces, sink, {
+        store,
+        digest,
+        header,
+        signal,
+        onProgress,
+        ...knownSize(kind, input),
+      });
       return stored.digest;
     } finally {
       await store.close();

@@ -4,7 +4,7 @@
  */
 import type { CatarEvent, CatarNode } from '../../formats/catar-events.ts';
 import { CatarParser } from '../../formats/catar-parser.ts';
-import { about, type CasError, isCasError } from '../../formats/errors.ts';
+import { about, type CasError } from '../../formats/errors.ts';
 import { PipelineError, throwIfAborted } from '../errors.ts';
 import type { Breather } from '../work/breathe.ts';
 import type { ByteSource } from './byte-source.ts';
@@ -113,9 +113,4 @@ export async function locateNode(
 /** The failure to find a sub-path, with the original's words. */
 export function notInArchive(): CasError {
   return new PipelineError('NOT_IN_ARCHIVE', { reason: 'Seek path not available in archive.' });
-}
-
-/** True for the failure that {@link notInArchive} describes. */
-export function isNotInArchive(error: unknown): boolean {
-  return isCasError(error) && error.code === 'NOT_IN_ARCHIVE';
 }

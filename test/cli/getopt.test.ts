@@ -62,10 +62,7 @@ const MESSAGES: readonly (readonly [readonly string[], string])[] = [
   [['--store'], "casync: option '--store' requires an argument"],
   [['-l'], "casync: option requires an argument -- 'l'"],
   [['--verbose=1'], "casync: option '--verbose' doesn't allow an argument"],
-  [
-    ['--s'],
-    "casync: option '--s' is ambiguous; possibilities: '--store' '--seed' '--seed-output'",
-  ],
+  [['--s'], "casync: option '--s' is ambiguous; possibilities: '--store' '--seed' '--seed-output'"],
 ];
 
 for (const [argv, expected] of MESSAGES) {
