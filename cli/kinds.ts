@@ -66,3 +66,27 @@ export function openInput(word: string, describe: (label: string) => string): Op
 export function isStream(stats: BigIntStats): boolean {
   return stats.isFIFO() || stats.isSocket() || stats.isCharacterDevice();
 }
+
+/** What a command that needs to know the kind beforehand can work with. */
+export interface KindRule {
+  readonly allowed: readonly Kind[];
+  /** Said of a `--what=` that is not allowed. */
+  readonly unfitWhat: string;
+  /** Said of a name without a suffix that tells. */
+  readonly unfitName: string;
+}
+
+/**
+ * The kind by `--what=`, else by the suffix of `word`; undefined for a standard stream.
+ * @throws CasError `USAGE` if neither tells a kind that is allowed
+ */
+export function settledKind(
+  word: string,
+  what: Kind | undefined,
+  rule: KindRule,
+): Kind | undefined {
+  if (what === undefined && word === STANDARD_STREAM) return undefined;
+  const kind = what ?? kindOfName(word);
+  if (kind !== undefined && rule.allowed.includes(kind)) return kind;
+  throw refuse(what === undefined ? rule.unfitName : rule.unfitWhat);
+}

@@ -130,7 +130,7 @@ export class CatarSerializer {
     const parts: Uint8Array[] = [];
     let end = this.#offset;
     if (node.type === 'directory') {
-      const goodbye = encodeGoodbye(node.children.items(), this.#offset, node.entryOffset);
+      const goodbye = encodeGoodbye(node.children, this.#offset, node.entryOffset);
       parts.push(goodbye);
       end += goodbye.length;
     }

@@ -1,8 +1,7 @@
 /**
- * The children of a directory that is being written, as columns of numbers: 24 bytes a child, where
- * objects would take five times as much for as long as the directory is open.
+ * The children of a directory that is being written, as columns of numbers for the goodbye
+ * table: 24 bytes a child, where objects would take five times as much.
  */
-import type { GoodbyeItem } from './goodbye.ts';
 import type { Hash64 } from './siphash.ts';
 
 const INITIAL_COUNT = 8;
@@ -32,13 +31,24 @@ export class GoodbyeColumns {
     this.#sizes[this.#count - 1] = offset - this.#offsets[this.#count - 1];
   }
 
-  /** The children in the form the table is made from. */
-  items(): readonly GoodbyeItem[] {
-    return Array.from({ length: this.#count }, (_, i) => ({
-      filenameOffset: this.#offsets[i],
-      size: this.#sizes[i],
-      hash: { low: this.#hashes[2 * i], high: this.#hashes[2 * i + 1] },
-    }));
+  /** Archive offset of the FILENAME record of child `i`. */
+  filenameOffset(i: number): number {
+    return this.#offsets[i];
+  }
+
+  /** Bytes from the FILENAME record of child `i` to its end. */
+  size(i: number): number {
+    return this.#sizes[i];
+  }
+
+  /** The upper 32 bits of the hash of the name of child `i`. */
+  hashHigh(i: number): number {
+    return this.#hashes[2 * i + 1];
+  }
+
+  /** The lower 32 bits of that hash. */
+  hashLow(i: number): number {
+    return this.#hashes[2 * i];
   }
 
   #reserve(): void {

@@ -3,18 +3,9 @@
  * reading the rest. Used by the catar serializer. Implements spec/formats/catar.md, "GOODBYE".
  */
 import { writeU32, writeU64 } from './bytes.ts';
+import type { GoodbyeColumns } from './goodbye-columns.ts';
 import { GOODBYE_TAIL_MARKER, RECORD_HEADER_SIZE, RECORD_TYPES } from './record-types.ts';
 import { type Hash64, sipHash24 } from './siphash.ts';
-
-/** One child of a directory, as the table needs it. */
-export interface GoodbyeItem {
-  /** Archive offset of the child's FILENAME record. */
-  readonly filenameOffset: number;
-  /** Bytes from the FILENAME record to the end of the child. */
-  readonly size: number;
-  /** `hashName` of the child's name. */
-  readonly hash: Hash64;
-}
 
 /** The key under which casync hashes file names. */
 const NAME_KEY = Uint8Array.of(
@@ -31,27 +22,27 @@ export function hashName(name: Uint8Array): Hash64 {
 
 /**
  * The complete GOODBYE record of a directory.
- * @param items the children in archive order
+ * @param children in archive order
  * @param goodbyeOffset archive offset at which this record will begin
  * @param entryOffset archive offset of the directory's ENTRY record
  */
 export function encodeGoodbye(
-  items: readonly GoodbyeItem[],
+  children: GoodbyeColumns,
   goodbyeOffset: number,
   entryOffset: number,
 ): Uint8Array {
-  const size = RECORD_HEADER_SIZE + ITEM_SIZE * (items.length + 1);
+  const size = RECORD_HEADER_SIZE + ITEM_SIZE * (children.count + 1);
   const record = new Uint8Array(size);
   writeU64(record, 0, size);
   writeU64(record, 8, RECORD_TYPES.GOODBYE);
-  const sorted = sortedByHash(items);
+  const sorted = sortedByHash(children);
   let offset = RECORD_HEADER_SIZE;
-  for (const rank of goodbyeOrder(items.length)) {
-    const item = items[sorted[rank]];
-    writeU64(record, offset, goodbyeOffset - item.filenameOffset);
-    writeU64(record, offset + 8, item.size);
-    writeU32(record, offset + 16, item.hash.low);
-    writeU32(record, offset + 20, item.hash.high);
+  for (const rank of goodbyeOrder(children.count)) {
+    const child = sorted[rank];
+    writeU64(record, offset, goodbyeOffset - children.filenameOffset(child));
+    writeU64(record, offset + 8, children.size(child));
+    writeU32(record, offset + 16, children.hashLow(child));
+    writeU32(record, offset + 20, children.hashHigh(child));
     offset += ITEM_SIZE;
   }
   writeU64(record, offset, goodbyeOffset - entryOffset);
@@ -60,14 +51,15 @@ export function encodeGoodbye(
   return record;
 }
 
-/** Positions of the items in the order of their hashes; equal hashes stay in archive order. */
-function sortedByHash(items: readonly GoodbyeItem[]): Uint32Array {
-  const positions = Uint32Array.from(items, (_, position) => position);
-  return positions.sort((a, b) => {
-    const left = items[a].hash;
-    const right = items[b].hash;
-    return left.high - right.high || left.low - right.low || a - b;
-  });
+/** Numbers of the children in the order of their hashes; equal hashes stay in archive order. */
+function sortedByHash(children: GoodbyeColumns): Uint32Array {
+  const numbers = Uint32Array.from({ length: children.count }, (_, number) => number);
+  return numbers.sort(
+    (a, b) =>
+      children.hashHigh(a) - children.hashHigh(b) ||
+      children.hashLow(a) - children.hashLow(b) ||
+      a - b,
+  );
 }
 
 /**

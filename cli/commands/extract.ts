@@ -8,12 +8,13 @@ import { createSubtreeFilter } from '../../lib/read/subtree.ts';
 import type { Context } from '../context.ts';
 import { readIndex } from '../indexes.ts';
 import {
-  kindOfName,
+  type KindRule,
   localPath,
   type OpenedInput,
   openInput,
   refuse,
   STANDARD_STREAM,
+  settledKind,
 } from '../kinds.ts';
 import type { Kind } from '../options.ts';
 import { openStoreForReading } from '../stores.ts';
@@ -29,22 +30,13 @@ import { informOfEntry, shownFlags, subtreePath, uidShiftOf } from '../trees.ts'
 
 const STDOUT = 1;
 const SLASH = 0x2f;
-const EXTRACTABLE: readonly Kind[] = ['archive', 'archive-index', 'blob-index'];
-
-function kindOfInput(input: string, what: Kind | undefined): Kind | undefined {
-  if (what !== undefined) {
-    if (EXTRACTABLE.includes(what)) return what;
-    throw refuse(
-      '"extract" operation may only be combined with --what=archive, --what=archive-index, --what=blob-index.',
-    );
-  }
-  if (input === STANDARD_STREAM) return undefined;
-  const kind = kindOfName(input);
-  if (kind !== undefined && EXTRACTABLE.includes(kind)) return kind;
-  throw refuse(
+const INPUT_KINDS: KindRule = {
+  allowed: ['archive', 'archive-index', 'blob-index'],
+  unfitWhat:
+    '"extract" operation may only be combined with --what=archive, --what=archive-index, --what=blob-index.',
+  unfitName:
     'File to read from does not have valid suffix, refusing. (May be one of: .catar, .caidx, .caibx)',
-  );
-}
+};
 
 /** What is at the output now, undefined if nothing is. */
 function outputStats(output: string): BigIntStats | undefined {
@@ -145,7 +137,7 @@ async function extractTree(
 export async function extract(words: readonly string[], context: Context): Promise<void> {
   if (context.options.hardlink) throw refuse('--hardlink= is not available in this version.');
   const word = words[0] ?? STANDARD_STREAM;
-  const named = kindOfInput(word, context.options.what);
+  const named = settledKind(word, context.options.what, INPUT_KINDS);
   const isTree = named === 'archive' || named === 'archive-index';
   const output = words[1] ?? (isTree ? '.' : STANDARD_STREAM);
   if (output !== STANDARD_STREAM) localPath(output, 'Output must be local path');

@@ -10,12 +10,13 @@ import { makeIndex, serializeTree, writeStream } from '../../lib/make/make.ts';
 import type { Context } from '../context.ts';
 import {
   isStream,
-  kindOfName,
+  type KindRule,
   localPath,
   type OpenedInput,
   openInput,
   refuse,
   STANDARD_STREAM,
+  settledKind,
 } from '../kinds.ts';
 import type { Kind } from '../options.ts';
 import { mainStore, openStoreForWriting } from '../stores.ts';
@@ -25,22 +26,13 @@ import { digestNameOf, madeFlags, reportIncomplete } from '../trees.ts';
 
 const STDOUT = 1;
 const OUTPUT_MODE = 0o666;
-const MAKEABLE: readonly Kind[] = ['archive', 'archive-index', 'blob-index'];
-
-function kindOfOutput(output: string, what: Kind | undefined): Kind | undefined {
-  if (what !== undefined) {
-    if (MAKEABLE.includes(what)) return what;
-    throw refuse(
-      '"make" operation may only be combined with --what=archive, --what=archive-index or --what=blob-index.',
-    );
-  }
-  if (output === STANDARD_STREAM) return undefined;
-  const kind = kindOfName(output);
-  if (kind !== undefined && MAKEABLE.includes(kind)) return kind;
-  throw refuse(
+const OUTPUT_KINDS: KindRule = {
+  allowed: ['archive', 'archive-index', 'blob-index'],
+  unfitWhat:
+    '"make" operation may only be combined with --what=archive, --what=archive-index or --what=blob-index.',
+  unfitName:
     'File to create does not have valid suffix, refusing. (May be one of: .catar, .caidx, .caibx)',
-  );
-}
+};
 
 /** Settles the kind by what the input is. */
 function kindForInput(kind: Kind | undefined, input: OpenedInput): Kind {
@@ -126,7 +118,7 @@ function isWithin(path: string, folder: string): boolean {
 export async function make(words: readonly string[], context: Context): Promise<void> {
   const { options } = context;
   const output = words[0] ?? STANDARD_STREAM;
-  const wanted = kindOfOutput(output, options.what);
+  const wanted = settledKind(output, options.what, OUTPUT_KINDS);
   const isTree = wanted === 'archive' || wanted === 'archive-index';
   const inputWord = words[1] ?? (isTree ? '.' : STANDARD_STREAM);
   if (inputWord !== STANDARD_STREAM) localPath(inputWord, 'Input must be local path');

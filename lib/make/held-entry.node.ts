@@ -4,12 +4,12 @@
  */
 import { closeSync, readlinkSync } from 'node:fs';
 import type { NodeType } from '../../formats/catar-events.ts';
+import { nodeTypeOfMode } from '../../formats/catar-fields.ts';
 import { PipelineError } from '../errors.ts';
 import { type FileStat, statDescriptor, statEntry } from '../os/file-stat.node.ts';
 import { openEntry } from '../os/open.node.ts';
 import { errnoOf, systemFailure } from '../os/system-error.node.ts';
 import { entryPath } from '../os/target.node.ts';
-import { nodeTypeOf } from './reduce.ts';
 
 /** An entry whose attributes are known. Files and directories are open; the holder closes `fd`. */
 export interface HeldEntry {
@@ -48,7 +48,7 @@ export function holdEntry(
   for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
     const listed = unlessGone(() => statEntry(directory, name));
     if (listed === undefined) return 'vanished';
-    const type = nodeTypeOf(listed.mode);
+    const type = nodeTypeOfMode(listed.mode);
     if (type === undefined) {
       throw new PipelineError('UNSUPPORTED', { step: 'read', reason: 'unknown type of file' });
     }
@@ -96,7 +96,11 @@ function holdOpen(
 }
 
 function isSame(a: FileStat, b: FileStat): boolean {
-  return a.inode === b.inode && a.device === b.device && nodeTypeOf(a.mode) === nodeTypeOf(b.mode);
+  return (
+    a.inode === b.inode &&
+    a.device === b.device &&
+    nodeTypeOfMode(a.mode) === nodeTypeOfMode(b.mode)
+  );
 }
 
 function unlessGone<Value>(act: () => Value): Value | undefined {

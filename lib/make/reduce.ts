@@ -6,21 +6,6 @@ import type { NodeType } from '../../formats/catar-events.ts';
 import { FEATURE, timeGranularity } from '../../formats/feature-flags.ts';
 
 const TYPE_BITS = 0o170000;
-const TYPES: ReadonlyMap<number, NodeType> = new Map([
-  [0o040000, 'directory'],
-  [0o100000, 'file'],
-  [0o120000, 'symlink'],
-  [0o020000, 'character-device'],
-  [0o060000, 'block-device'],
-  [0o010000, 'fifo'],
-  [0o140000, 'socket'],
-]);
-
-/** The type in the mode; undefined for what no file system has today. */
-export function nodeTypeOf(mode: number): NodeType | undefined {
-  return TYPES.get(mode & TYPE_BITS);
-}
-
 /** Whether nodes of a type go into an archive with these feature flags. */
 export function isTypeRecorded(type: NodeType, featureFlags: bigint): boolean {
   const feature = TYPE_FEATURES[type];

@@ -5,6 +5,7 @@
  */
 import { closeSync, constants, openSync, readdirSync, readSync } from 'node:fs';
 import type { CatarEvent, EnterEvent, NodeType } from '../../formats/catar-events.ts';
+import { nodeTypeOfMode } from '../../formats/catar-fields.ts';
 import { DEFAULT_DECODE_LIMITS } from '../../formats/decode-limits.ts';
 import { about, LimitExceeded } from '../../formats/errors.ts';
 import { escapeBytes } from '../../formats/escape.ts';
@@ -21,7 +22,7 @@ import { EXCLUDE_FILE_NAME, readExcludeFile } from './exclude-file.node.ts';
 import { createFileSystems } from './file-systems.node.ts';
 import { type HeldEntry, holdEntry } from './held-entry.node.ts';
 import { createNodeReader, type MetadataOptions, type NodeSource } from './metadata.node.ts';
-import { isTypeRecorded, nodeTypeOf } from './reduce.ts';
+import { isTypeRecorded } from './reduce.ts';
 import { isVirtualFileSystem } from './virtual-file-systems.ts';
 
 export interface WalkOptions extends MetadataOptions {
@@ -128,7 +129,7 @@ class TreeWalk {
   #enterRoot(fd: number): EnterEvent {
     try {
       const stat = statDescriptor(fd);
-      if (nodeTypeOf(stat.mode) !== 'directory') throw systemFailure('read', 'ENOTDIR');
+      if (nodeTypeOfMode(stat.mode) !== 'directory') throw systemFailure('read', 'ENOTDIR');
       const entry: HeldEntry = { name: NO_NAME, type: 'directory', stat, fd };
       const event = this.#enter(entry, this.#factsOf(entry));
       this.#pushDirectory(entry, fd, new ExcludeRules());

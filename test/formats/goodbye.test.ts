@@ -1,10 +1,27 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { asciiBytes, readSize, readU32, readU64 } from '../../formats/bytes.ts';
-import { encodeGoodbye, type GoodbyeItem, hashName } from '../../formats/goodbye.ts';
+import { encodeGoodbye, hashName } from '../../formats/goodbye.ts';
+import { GoodbyeColumns } from '../../formats/goodbye-columns.ts';
+import type { Hash64 } from '../../formats/siphash.ts';
 import { golden, vectors } from '../helpers/golden.ts';
 
 const ITEM_SIZE = 24;
+
+interface GoodbyeItem {
+  readonly filenameOffset: number;
+  readonly size: number;
+  readonly hash: Hash64;
+}
+
+function columnsOf(items: readonly GoodbyeItem[]): GoodbyeColumns {
+  const columns = new GoodbyeColumns();
+  for (const { filenameOffset, size, hash } of items) {
+    columns.add(filenameOffset, hash);
+    columns.endLast(filenameOffset + size);
+  }
+  return columns;
+}
 
 /** An item that begins at byte `position` and sorts by `rank`. */
 function item(position: number, rank: number): GoodbyeItem {
@@ -26,7 +43,7 @@ test('items stand in the order of the complete search tree', (t) => {
   }>('goodbye-order');
   for (const { count, order } of cases) {
     const items = Array.from({ length: count }, (_, rank) => item(rank, rank));
-    t.deepEqual(offsetsOf(encodeGoodbye(items, count, 0), count), order, `${count}`);
+    t.deepEqual(offsetsOf(encodeGoodbye(columnsOf(items), count, 0), count), order, `${count}`);
   }
 });
 
@@ -47,7 +64,7 @@ test('a binary search from the root finds every item', (t) => {
   };
   const law = fc.property(names, (all) => {
     const items = all.map((name, i) => ({ filenameOffset: i, size: 1, hash: hashName(name) }));
-    const record = encodeGoodbye(items, all.length, 0);
+    const record = encodeGoodbye(columnsOf(items), all.length, 0);
     return items.every(({ hash, filenameOffset }) => {
       const place = find(record, (BigInt(hash.high) << 32n) | BigInt(hash.low));
       return all.length - readSize(record, 16 + ITEM_SIZE * place) === filenameOffset;
@@ -58,7 +75,7 @@ test('a binary search from the root finds every item', (t) => {
 
 test('equal hashes keep the order of the archive', (t) => {
   const items = [item(0, 5), item(1, 5), item(2, 5)];
-  t.deepEqual(offsetsOf(encodeGoodbye(items, 3, 0), 3), [1, 0, 2]);
+  t.deepEqual(offsetsOf(encodeGoodbye(columnsOf(items), 3, 0), 3), [1, 0, 2]);
 });
 
 test('hashes sort as unsigned 64-bit numbers', (t) => {
@@ -68,12 +85,12 @@ test('hashes sort as unsigned 64-bit numbers', (t) => {
     { high: 0x8000_0000, low: 1 },
   ];
   const items = hashes.map((hash, i) => ({ filenameOffset: i, size: 1, hash }));
-  t.deepEqual(offsetsOf(encodeGoodbye(items, 3, 0), 3), [2, 1, 0]);
+  t.deepEqual(offsetsOf(encodeGoodbye(columnsOf(items), 3, 0), 3), [2, 1, 0]);
 });
 
 test('the table of an empty directory is only its tail', (t) => {
   const archive = golden('mini/emptydir.catar');
-  t.deepEqual(encodeGoodbye([], archive.length - 40, 0), archive.slice(-40));
+  t.deepEqual(encodeGoodbye(columnsOf([]), archive.length - 40, 0), archive.slice(-40));
 });
 
 test('the table of a real directory is that of the original', (t) => {
@@ -91,7 +108,7 @@ test('the table of a real directory is that of the original', (t) => {
   }
   items.sort((a, b) => a.filenameOffset - b.filenameOffset);
   t.is(items.length, 37);
-  t.deepEqual(encodeGoodbye(items, start, 0), table);
+  t.deepEqual(encodeGoodbye(columnsOf(items), start, 0), table);
 });
 
 test('names are hashed with the key of casync', (t) => {
@@ -101,7 +118,7 @@ test('names are hashed with the key of casync', (t) => {
 test('a million children are sorted without deep recursion', (t) => {
   const count = 1_000_000;
   const items = Array.from({ length: count }, (_, i) => item(i, (i * 7919) % count));
-  const record = encodeGoodbye(items, count, 0);
+  const record = encodeGoodbye(columnsOf(items), count, 0);
   t.is(record.length, 40 + ITEM_SIZE * count);
   // The left subtree of a complete tree of that size is full: 2^19 - 1 items.
   t.is(readU32(record, 16 + 20), 2 ** 19 - 1);

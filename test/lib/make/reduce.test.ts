@@ -1,9 +1,9 @@
 import test from 'ava';
+import { nodeTypeOfMode } from '../../../formats/catar-fields.ts';
 import { FEATURE } from '../../../formats/feature-flags.ts';
 import {
   isRecordedXattr,
   isTypeRecorded,
-  nodeTypeOf,
   reduceMode,
   timeReducer,
 } from '../../../lib/make/reduce.ts';
@@ -33,8 +33,8 @@ test('times before 1970 wrap before they are cut', (t) => {
 });
 
 test('types depend on their features', (t) => {
-  t.is(nodeTypeOf(0o140777), 'socket');
-  t.is(nodeTypeOf(0o777), undefined);
+  t.is(nodeTypeOfMode(0o140777), 'socket');
+  t.is(nodeTypeOfMode(0o777), undefined);
   t.true(isTypeRecorded('file', 0n));
   t.true(isTypeRecorded('directory', 0n));
   t.false(isTypeRecorded('symlink', ~FEATURE.symlinks));
