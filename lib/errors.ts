@@ -1,7 +1,10 @@
 /** What pipelines can say, on top of the errors of formats and store. */
 import { CasError, type ErrorParts } from '../formats/errors.ts';
+import type { StorageErrorCode } from '../store/errors.ts';
 
 export type PipelineErrorCode =
+  /** Failed system calls. */
+  | StorageErrorCode
   /** Done, but some input could not be read or changed while it was read. */
   | 'SOURCE_INCOMPLETE'
   /** The input changed so that no true archive of it can be written. */
@@ -12,14 +15,10 @@ export type PipelineErrorCode =
   | 'UNSAFE_TARGET'
   | 'INDEX_MISSING'
   | 'STORE_MISSING'
-  | 'TARGET_FULL'
-  | 'DENIED'
   /** The platform or an absent optional part cannot do what is needed. */
   | 'UNSUPPORTED'
   | 'ABORTED'
-  | 'USAGE'
-  /** Any other failed system call. */
-  | 'IO';
+  | 'USAGE';
 
 export class PipelineError extends CasError {
   constructor(code: PipelineErrorCode, parts: ErrorParts) {

@@ -76,6 +76,11 @@ const CODES: { readonly [code: string]: StorageErrorCode } = {
   ETIMEDOUT: 'UNAVAILABLE',
 };
 
+/** What kind of failure an error number is. @param code its name, for example `ENOENT` */
+export function storageErrorCodeOf(code: string): StorageErrorCode {
+  return CODES[code] ?? 'IO';
+}
+
 /** Name of the failed call's error number, for example `ENOENT`; undefined for anything else. */
 export function systemErrorCode(error: unknown): string | undefined {
   if (typeof error !== 'object' || error === null || !('code' in error)) return undefined;
@@ -87,7 +92,9 @@ export function systemErrorCode(error: unknown): string | undefined {
 export function systemErrorText(error: unknown): string {
   if (isCasError(error)) return error.reason;
   const code = systemErrorCode(error);
-  return (code && TEXTS[code]) ?? (error instanceof Error ? error.message : String(error));
+  const text = code && TEXTS[code];
+  if (text) return text;
+  return error instanceof Error ? error.message : (code ?? String(error));
 }
 
 /**
@@ -100,7 +107,7 @@ export function toStorageError(error: unknown, subject: string, step: string): C
   if (isCasError(error)) return error;
   const code = systemErrorCode(error);
   if (code === undefined) throw error;
-  const storageCode = CODES[code] ?? 'IO';
+  const storageCode = storageErrorCodeOf(code);
   return new StorageError(storageCode, {
     subject,
     step,

@@ -35,7 +35,6 @@ const OUTSIDE = [new RegExp(`\\.\\./${'shared'}`)];
 /** Exports that nothing in the program imports, each with the reason why it exists. */
 const ALLOWED_UNUSED: Readonly<Record<string, string>> = {
   'cli/main.ts#main': 'entry point of the bundle, called by casync.cjs',
-  'store/backends/memory.ts#createMemoryBackend': 'reference implementation and test double',
   'formats/feature-flags.ts#normaliseFlags': 'a law of the format that is tested on its own',
   'store/backends/memory.ts#createMemoryBackend': 'the reference backend, a double in tests',
 };

@@ -3,11 +3,9 @@
  * the file system. Used with error numbers of the C library and with errors of node:fs alike.
  */
 import { constants } from 'node:os';
-import { getSystemErrorMap } from 'node:util';
 import { isCasError } from '../../formats/errors.ts';
+import { storageErrorCodeOf, systemErrorText } from '../../store/system-error.node.ts';
 import { PipelineError, type PipelineErrorCode } from '../errors.ts';
-
-type ErrnoName = keyof typeof constants.errno;
 
 const NAMES = new Map(
   Object.entries(constants.errno).map(([name, number]) => [number, name] as const),
@@ -16,15 +14,8 @@ const NAMES = new Map(
 NAMES.set(constants.errno.EOPNOTSUPP, 'EOPNOTSUPP');
 NAMES.set(constants.errno.EAGAIN, 'EAGAIN');
 
-const CODES: { readonly [name: string]: PipelineErrorCode } = {
-  EACCES: 'DENIED',
-  EPERM: 'DENIED',
-  EROFS: 'DENIED',
-  ENOSPC: 'TARGET_FULL',
-  EDQUOT: 'TARGET_FULL',
-  EOPNOTSUPP: 'UNSUPPORTED',
-  ENOSYS: 'UNSUPPORTED',
-};
+/** System calls that this machine or file system does not have. */
+const UNSUPPORTED = new Set(['EOPNOTSUPP', 'ENOSYS']);
 
 /**
  * The error for a failed system call.
@@ -34,9 +25,9 @@ const CODES: { readonly [name: string]: PipelineErrorCode } = {
  */
 export function systemFailure(step: string, failure: unknown, subject?: string): PipelineError {
   const name = nameOf(failure);
-  return new PipelineError((name && CODES[name]) || 'IO', {
+  return new PipelineError(name === undefined ? 'IO' : codeOf(name), {
     step,
-    reason: name === undefined ? String(failure) : reasonOf(name),
+    reason: name === undefined ? String(failure) : systemErrorText({ code: name }),
     cause: typeof failure === 'object' ? failure : { code: name },
     ...(subject === undefined ? {} : { subject }),
   });
@@ -56,8 +47,6 @@ function nameOf(failure: unknown): string | undefined {
   return errnoOf(failure);
 }
 
-function reasonOf(name: string): string {
-  const number = constants.errno[name as ErrnoName];
-  const text = number === undefined ? undefined : getSystemErrorMap().get(-number)?.[1];
-  return text === undefined ? name : text.charAt(0).toUpperCase() + text.slice(1);
+function codeOf(name: string): PipelineErrorCode {
+  return UNSUPPORTED.has(name) ? 'UNSUPPORTED' : storageErrorCodeOf(name);
 }

@@ -174,9 +174,7 @@ function makeSparseFile(path: Buffer, random: Random, maxSize: number): void {
 
 function randomTarget(random: Random): Buffer {
   if (random.chance(0.1)) return Buffer.alloc(random.integer(60, 2000), 'x/');
-  const names = Array.from({ length: random.integer(1, 3) }, () =>
-    randomName(random, 40),
-  );
+  const names = Array.from({ length: random.integer(1, 3) }, () => randomName(random, 40));
   return Buffer.from(names.map((name) => name.toString('latin1')).join('/'), 'latin1');
 }
 
