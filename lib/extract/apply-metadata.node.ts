@@ -52,7 +52,7 @@ export function restoreMetadata(object: Restored, rules: MetadataRules): void {
     const value = Buffer.concat([selinuxLabel, Uint8Array.of(0)]);
     withFeature(FEATURE.selinux, () => setXattr(fd, SELINUX_XATTR, value));
   }
-  if (replay.times) setModificationTime(fd, signedTime(node));
+  if (replay.times) setModificationTime(fd, restoredTime(node));
   verify(object, owner, replay);
 }
 
@@ -119,8 +119,8 @@ function verify({ fd, node }: Restored, owner: Owner | undefined, replay: Replay
   if (replay.permissions && node.type !== 'symlink' && (now.mode & PERMISSIONS) !== mode) {
     throw notKept(FEATURE.permissions | FEATURE.acl, 'set mode', `mode ${mode.toString(8)}`);
   }
-  if (replay.times && !hasTime(now, signedTime(node))) {
-    const seconds = `${signedTime(node)} nanoseconds since 1970`;
+  if (replay.times && !hasTime(now, restoredTime(node))) {
+    const seconds = `${restoredTime(node)} nanoseconds since 1970`;
     throw notKept(TIME_FEATURES, 'set modification time', `the time ${seconds}`);
   }
 }
@@ -137,9 +137,17 @@ function hasTime({ mtimeNs }: FileStat, wanted: bigint): boolean {
   return difference > -INEXACTNESS_NS && difference < INEXACTNESS_NS;
 }
 
-/** Recorded times are modulo 2^64, before 1970 they are negative. */
-function signedTime(node: CatarNode): bigint {
-  return BigInt.asIntN(64, node.mtime);
+/** Nanoseconds since 1970 of the earliest time, in 1901, that is taken for wrapped around. */
+const EARLIEST_TIME = -(2n ** 31n) * 1_000_000_000n;
+
+/**
+ * Times before 1970 are recorded modulo 2^64. File systems keep times from 1901 on, whose recorded
+ * values are larger than those of any later time that ext4, XFS or a signed count of nanoseconds
+ * can hold; so nothing is lost by reading them as what they were.
+ */
+function restoredTime({ mtime }: CatarNode): bigint {
+  const signed = BigInt.asIntN(64, mtime);
+  return signed < 0n && signed >= EARLIEST_TIME ? signed : mtime;
 }
 
 function latin1(bytes: Uint8Array): string {

@@ -48,6 +48,9 @@ export interface TreeDirectoriesOptions {
   readonly deleteExtra: boolean;
 }
 
+/** Nobody else looks in before the directory has its own mode; it stays so if none is restored. */
+const NEW_DIRECTORY_PERMISSIONS = 0o700;
+
 const VFAT = 0x4d44;
 const FUSE = 0x65735546;
 
@@ -71,6 +74,7 @@ export class TreeDirectories {
   /** The target itself is the first directory of the archive. */
   enterRoot(node: CatarNode): void {
     this.#push(this.#root, node, traitsOf(this.#root.fd));
+    this.#restoreEarlyFlags(node);
   }
 
   /**
@@ -101,18 +105,22 @@ export class TreeDirectories {
     const { replay } = this.#options.rules;
     const parent = this.current;
     const asSubvolume = wantsSubvolume(node, replay);
-    const permissions = replay.permissions ? 0o700 : (node.mode | 0o700) & 0o777;
     const { directory, created } = withFeature(FEATURE.subvolume, () =>
-      parent.directory.openDirectory(name, { permissions, asSubvolume }),
+      parent.directory.openDirectory(name, { permissions: NEW_DIRECTORY_PERMISSIONS, asSubvolume }),
     );
     if (created) {
       const handsOnFlags = parent.handsOnFlags || node.entryFlags !== 0;
       const traits = { inheritsAcl: parent.inheritsAcl, handsOnFlags, onFat: parent.onFat };
       this.#open.push(opened(directory, node, false, traits));
     } else this.#push(directory, node, traitsOf(directory.fd));
-    const { existed, handsOnFlags, onFat } = this.current;
+    this.#restoreEarlyFlags(node);
+  }
+
+  /** What must be set on the current directory before its contents come. */
+  #restoreEarlyFlags(node: CatarNode): void {
+    const { directory, existed, handsOnFlags, onFat } = this.current;
     const mayHaveFlags = existed || handsOnFlags;
-    restoreEarlyFlags({ fd: directory.fd, node, mayHaveFlags, onFat }, replay);
+    restoreEarlyFlags({ fd: directory.fd, node, mayHaveFlags, onFat }, this.#options.rules.replay);
   }
 
   /** Finishes the current directory. @throws PipelineError without subject */
@@ -140,7 +148,8 @@ export class TreeDirectories {
 
   #push(directory: ConfinedDir, node: CatarNode, traits: Traits): void {
     const { replay } = this.#options.rules;
-    const entry = opened(directory, node, true, traits);
+    const handsOnFlags = traits.handsOnFlags || node.entryFlags !== 0;
+    const entry = opened(directory, node, true, { ...traits, handsOnFlags });
     this.#open.push(entry);
     if (wantsSubvolume(node, replay)) {
       checkSubvolume(directory.fd);

@@ -20,7 +20,7 @@ test('a failed call gets the text of the C library', (t) => {
 test('what has no number keeps its message', (t) => {
   t.is(systemErrorText(new Error('odd')), 'odd');
   t.is(systemErrorText('odd'), 'odd');
-  t.is(systemErrorText({ code: 'EUNHEARDOF' }), '[object Object]');
+  t.is(systemErrorText({ code: 'EUNHEARDOF' }), 'EUNHEARDOF');
 });
 
 test('failures are sorted by what can be done about them', (t) => {

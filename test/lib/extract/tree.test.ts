@@ -256,9 +256,9 @@ test('a read-only file loses its write bits and nothing else', (t) => {
   const umask = process.umask();
   extractArchive(archive, target);
   const modes = ['d', 'r', 'w'].map((name) => statSync(join(target, name)).mode & 0o7777);
-  t.deepEqual(modes, [0o755 & 0o555, 0o444 & ~umask, 0o666 & ~umask]);
+  t.deepEqual(modes, [0o700 & 0o555, 0o444 & ~umask, 0o666 & ~umask]);
   extractArchive(archive, target);
-  t.is(statSync(join(target, 'd')).mode & 0o7777, 0o555 & ~umask);
+  t.is(statSync(join(target, 'd')).mode & 0o7777, 0o500);
 });
 
 const OWNED = { uid: 70_000, gid: 5 };
@@ -297,11 +297,12 @@ test('a feature the file system lacks is named with the option that leaves it ou
   t.regex(String(error?.message), /--without=flag-hidden/);
 });
 
-test('a time before 1970 and one with nanoseconds come back', (t) => {
+test('times before 1970, with nanoseconds and beyond 2262 come back', (t) => {
   const target = temporaryFolder(t);
   const old = BigInt.asUintN(64, -1_500_000_001n);
   const archive = forgeArchive(
     directory([
+      ['late', file('x', { entry: { mtime: 9_621_629_135_000_000_001n } })],
       ['new', file('x', { entry: { mtime: 4_133_980_799_000_001_003n } })],
       ['old', symlink('x', { entry: { mtime: old } })],
     ]),
@@ -310,6 +311,7 @@ test('a time before 1970 and one with nanoseconds come back', (t) => {
   const time = (name: string) => lstatSync(join(target, name), { bigint: true }).mtimeNs;
   t.is(time('new'), 4_133_980_799_000_001_003n);
   t.is(time('old'), -1_500_000_001n);
+  t.is(BigInt.asUintN(64, time('late')), 9_621_629_135_000_000_001n);
 });
 
 test('the extractor refuses to end inside of an entry', (t) => {

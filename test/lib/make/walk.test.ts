@@ -173,7 +173,7 @@ test('excluded entries are left out without being opened', (t) => {
 test('an exclude file that cannot be read is an error', (t) => {
   for (const [target, message] of [
     ['nowhere', /^tree\/sub: read exclude rules: No such file/],
-    ['.', /^tree\/sub: read exclude rules: Illegal operation on a directory/],
+    ['.', /^tree\/sub: read exclude rules: Is a directory/],
     ['/dev/null', /^tree\/sub: read exclude rules: not a regular file/],
   ] as const) {
     const root = temporaryFolder(t);

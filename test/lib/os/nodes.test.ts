@@ -32,5 +32,5 @@ test('fifos and sockets have their type', (t) => {
 
 test('a name that is taken is an error', (t) => {
   const path = Buffer.from(temporaryFolder(t));
-  t.throws(() => makeFifo(path, 0o600), { message: 'make fifo: File already exists' });
+  t.throws(() => makeFifo(path, 0o600), { message: 'make fifo: File exists' });
 });
