@@ -54,6 +54,22 @@ test('project ids come back, and none is inherited', (t) => {
   }
 });
 
+test('flags of the target itself come back, and none is inherited', (t) => {
+  if (!requirement(t, loopMountNeeds('ext4'))) return;
+  const target = join(loopMount(t, 'ext4'), 'tree');
+  const content = [
+    ['d', directory([['f', file('x')]])],
+    ['f', file('x')],
+  ] as const;
+  const archive = forgeArchive(directory(content, { entry: { entryFlags: FEATURE.flagNoatime } }));
+  const NO_ATIME = 0x80;
+  for (let times = 0; times < 2; times++) {
+    extractArchive(archive, target);
+    const flags = ['.', 'd', 'd/f', 'f'].map((name) => flagsOf(join(target, name)) & NO_ATIME);
+    t.deepEqual(flags, [NO_ATIME, 0, 0, 0]);
+  }
+});
+
 test('subvolumes come back, read-only ones too, also over themselves', (t) => {
   if (!requirement(t, loopMountNeeds('btrfs'))) return;
   const target = join(loopMount(t, 'btrfs'), 'tree');
