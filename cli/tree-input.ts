@@ -4,7 +4,7 @@
  */
 import { closeSync } from 'node:fs';
 import type { CatarEvent } from '../formats/catar-events.ts';
-import { FEATURE_NAMES } from '../formats/feature-flags.ts';
+import { FEATURE, FEATURE_NAMES } from '../formats/feature-flags.ts';
 import { readStandardInput } from '../lib/make/blob.node.ts';
 import { walkTree } from '../lib/make/walk.node.ts';
 import { type EventHandler, readArchive } from '../lib/read/archive.ts';
@@ -127,14 +127,17 @@ export interface EventOptions {
   readonly contents: boolean;
   /** `-v` messages before and after each entry of a folder. */
   readonly verbs?: EntryVerbs;
+  /** Only names and modes are shown, so that it does not matter what else cannot be read. */
+  readonly isListing?: boolean;
   /** Entries whose change during the walk is our own doing. */
   readonly isExpectedToChange?: (label: string) => boolean;
 }
 
-/** Features that are selected and cannot be read here, because the optional package is missing. */
+/** What was selected and cannot be read here, because the optional package is missing. */
 function unavailableText(features: bigint): string {
   const names = FEATURE_NAMES.filter(([, bit]) => (features & bit) !== 0n).map(([name]) => name);
-  return `Not recorded, because the package koffi is not installed: ${names.join(' ')}`;
+  if ((features & FEATURE.excludeNodump) !== 0n) names.push('exclude-nodump');
+  return `Left out, because the package koffi is not available: ${names.join(' ')}`;
 }
 
 /** Walks an open folder as the options ask. */
@@ -156,7 +159,9 @@ export function openWalk(
     onIncomplete: (label, reason) => {
       if (!isExpectedToChange?.(label)) report(label, reason);
     },
-    onUnavailable: (features) => context.warn(unavailableText(features)),
+    onUnavailable: (features) => {
+      if (!options.isListing) context.warn(unavailableText(features));
+    },
     ...(uidShift ? { uidShift } : {}),
     ...(verbs
       ? {

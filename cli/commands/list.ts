@@ -10,14 +10,21 @@ import { createSubtreeFilter, type SubtreeVisitor } from '../../lib/read/subtree
 import type { DigestStream } from '../../store/transforms.ts';
 import type { Context } from '../context.ts';
 import { synchronize } from '../synchronize.ts';
-import { closeTree, forEachEvent, nameTree, openTree, type TreeInput } from '../tree-input.ts';
+import {
+  closeTree,
+  type EventOptions,
+  forEachEvent,
+  nameTree,
+  openTree,
+  type TreeInput,
+} from '../tree-input.ts';
 import { restoredIdOf, shownFlags, subtreePath } from '../trees.ts';
 
 async function visitTree(
   verb: string,
   words: readonly string[],
   context: Context,
-  contents: boolean,
+  options: EventOptions,
   createVisitor: (tree: TreeInput) => SubtreeVisitor,
 ): Promise<void> {
   const wanted = subtreePath(words[1]);
@@ -26,7 +33,7 @@ async function visitTree(
     const tree = await openTree(named, context);
     try {
       const filter = createSubtreeFilter(wanted, createVisitor(tree));
-      await forEachEvent(tree, (event) => filter.handle(event), context, { contents });
+      await forEachEvent(tree, (event) => filter.handle(event), context, options);
       if (!filter.found) throw notInArchive();
     } finally {
       await closeTree(tree);
@@ -36,7 +43,7 @@ async function visitTree(
 
 export async function list(words: readonly string[], context: Context): Promise<void> {
   const { stdout, options } = context;
-  await visitTree('list', words, context, false, () => ({
+  await visitTree('list', words, context, { contents: false, isListing: true }, () => ({
     enter(path, node, depth) {
       if (options.recursive || depth <= 1) stdout.write(listLine(path, node.mode));
       return undefined;
@@ -74,5 +81,7 @@ function createMtreeVisitor(tree: TreeInput, context: Context): SubtreeVisitor {
 }
 
 export async function mtree(words: readonly string[], context: Context): Promise<void> {
-  await visitTree('mtree', words, context, true, (tree) => createMtreeVisitor(tree, context));
+  await visitTree('mtree', words, context, { contents: true }, (tree) =>
+    createMtreeVisitor(tree, context),
+  );
 }

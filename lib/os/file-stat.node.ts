@@ -3,6 +3,7 @@
  * Node's own stat bypasses. Without koffi: node:fs. Used by the folder walk and by extraction.
  */
 import { type BigIntStats, fstatSync, lstatSync } from 'node:fs';
+import { PipelineError } from '../errors.ts';
 import { lastErrno, libc, terminated } from './libc.node.ts';
 import { systemFailure } from './system-error.node.ts';
 import { entryPath } from './target.node.ts';
@@ -81,11 +82,21 @@ function query(
     const errno = lastErrno();
     if (errno !== ENOSYS) throw systemFailure(STEP, errno);
   }
+  if (IS_INTERPOSED) throw needsNative();
   try {
     return fromNode(fallback());
   } catch (error) {
     throw systemFailure(STEP, error);
   }
+}
+
+/** fakeroot and pseudo answer for the C library only; node:fs would see other owners and modes. */
+const IS_INTERPOSED =
+  process.env.FAKEROOTKEY !== undefined || /fakeroot|pseudo/.test(process.env.LD_PRELOAD ?? '');
+
+function needsNative(): PipelineError {
+  const reason = 'under fakeroot and pseudo this needs the package koffi, which is not available';
+  return new PipelineError('UNSUPPORTED', { step: STEP, reason });
 }
 
 function fromStatx(): FileStat {

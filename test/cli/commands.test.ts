@@ -272,6 +272,28 @@ test('make into the folder that it reads is no change of the source', async (t) 
   }
 });
 
+test('without koffi the command works and says what it leaves out', async (t) => {
+  const folder = temporaryFolder(t);
+  fs.mkdirSync(join(folder, 'tree'));
+  fs.writeFileSync(join(folder, 'tree/file'), noise(300_000));
+  const options = { cwd: folder, env: { CASYNC_NATIVE: 'off' } };
+  const made = await succeed(runCasync(['make', 'x.caidx', 'tree'], options));
+  t.regex(
+    made.stderr.toString(),
+    /^Left out, because the package koffi is not available: .*xattrs/,
+  );
+  const args = ['extract', '--without=privileged', 'x.caidx', 'copy'];
+  t.is((await succeed(runCasync(args, options))).stderr.toString(), '');
+  t.deepEqual(
+    fs.readFileSync(join(folder, 'copy/file')),
+    fs.readFileSync(join(folder, 'tree/file')),
+  );
+  const interposed = { cwd: folder, env: { CASYNC_NATIVE: 'off', FAKEROOTKEY: '1' } };
+  const refused = await runCasync(['make', 'y.caidx', 'tree'], interposed);
+  t.not(refused.status, 0);
+  t.regex(refused.stderr.toString(), /under fakeroot and pseudo this needs the package koffi/);
+});
+
 test('owners and devices that exist only under fakeroot are archived', async (t) => {
   if (!requirement(t, { commands: ['fakeroot', 'casync'] })) return;
   const folder = temporaryFolder(t);
