@@ -29,8 +29,9 @@ function lineOf(event: ProgressEvent, bytesPerSecond: number): string {
       parts.push(`${durationText((event.totalBytes - event.doneBytes) / bytesPerSecond)} left`);
     }
   }
-  parts.push(`${sizeText(bytesPerSecond)}/s`, `${event.chunkCount} chunks`);
-  if (event.reusedChunkCount > 0) parts.push(`${event.reusedChunkCount} reused`);
+  parts.push(`${sizeText(bytesPerSecond)}/s`);
+  if (event.chunkCount) parts.push(`${event.chunkCount} chunks`);
+  if (event.reusedChunkCount) parts.push(`${event.reusedChunkCount} reused`);
   return parts.join('  ');
 }
 

@@ -64,8 +64,7 @@ export async function openArchiveIndex(
 ): Promise<ArchiveInput> {
   const index = await readIndex(input, context);
   const store = openStoreForReading(word, index, context);
-  const { signal, onProgress } = context;
-  const source = openIndexSource(index, store, { label: input.label, signal, onProgress });
+  const source = openIndexSource(index, store, { label: input.label, signal: context.signal });
   return { kind: 'archive', source, expectedFlags: index.featureFlags };
 }
 
@@ -180,7 +179,7 @@ export async function forEachEvent(
   options: EventOptions,
 ): Promise<void> {
   const breathe = createBreather();
-  const { signal } = context;
+  const { signal, onProgress } = context;
   if (tree.kind === 'archive') {
     const { source, expectedFlags } = tree;
     const flags = expectedFlags === undefined ? {} : { expectedFlags };
@@ -189,6 +188,7 @@ export async function forEachEvent(
       skipPayloads: !options.contents,
       signal,
       breathe,
+      onProgress,
     });
     return;
   }

@@ -6,10 +6,15 @@ export interface ProgressEvent {
   readonly doneBytes: number;
   /** Bytes in all, where known. */
   readonly totalBytes?: number;
-  /** Chunks dealt with so far. */
-  readonly chunkCount: number;
+  /** Chunks dealt with so far, where chunks are counted. */
+  readonly chunkCount?: number;
   /** Chunks that were already there. */
-  readonly reusedChunkCount: number;
+  readonly reusedChunkCount?: number;
 }
 
 export type ProgressSink = (event: ProgressEvent) => void;
+
+/** Progress in bytes alone. @param totalBytes undefined where it is not known */
+export function progressOf(phase: string, doneBytes: number, totalBytes?: number): ProgressEvent {
+  return totalBytes === undefined ? { phase, doneBytes } : { phase, doneBytes, totalBytes };
+}

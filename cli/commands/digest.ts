@@ -47,7 +47,8 @@ async function digestOfTree(
   path: Uint8Array,
   context: Context,
 ): Promise<ChunkId> {
-  const reading = { signal: context.signal, breathe: createBreather() };
+  const { signal, onProgress } = context;
+  const reading = { signal, onProgress, breathe: createBreather() };
   const { source, expectedFlags } = tree;
   const flags = expectedFlags === undefined ? {} : { expectedFlags };
   if (path.length === 0) return digestArchive(source, createDigest, { ...reading, ...flags });
@@ -91,11 +92,16 @@ async function digestOfInput(
     case 'blob-index': {
       const index = await readIndex(input, context);
       const store = openStoreForReading(word, index, context);
-      const source = openIndexSource(index, store, { label: input.label, signal, onProgress });
+      const source = openIndexSource(index, store, { label: input.label, signal });
       const breathe = createBreather();
       const own = createDigest(options.digest ?? index.digest);
       try {
-        return await digestRange(source, 0, index.totalSize, { digest: own, signal, breathe });
+        return await digestRange(source, 0, index.totalSize, {
+          digest: own,
+          signal,
+          onProgress,
+          breathe,
+        });
       } finally {
         await source.close();
       }

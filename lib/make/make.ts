@@ -5,7 +5,7 @@ import type { ChunkId } from '../../formats/chunk-id.ts';
 import { encodeIndex } from '../../formats/index-codec.ts';
 import type { Digest } from '../../store/transforms.ts';
 import { throwIfAborted } from '../errors.ts';
-import type { ProgressSink } from '../progress.ts';
+import { type ProgressSink, progressOf } from '../progress.ts';
 import { createBreather } from '../work/breathe.ts';
 import type { ByteSink } from './byte-sink.ts';
 import { type StoredStream, type StoreStreamOptions, storeStream } from './store-stream.ts';
@@ -43,7 +43,7 @@ export async function writeStream(
       doneBytes += piece.length;
       await breathe();
       const phase = sink ? 'make' : 'digest';
-      options.onProgress?.({ phase, doneBytes, chunkCount: 0, reusedChunkCount: 0 });
+      options.onProgress?.(progressOf(phase, doneBytes));
     }
     await sink?.commit();
     return whole.finish();

@@ -6,6 +6,7 @@ import type { CatarEvent, CatarNode } from '../../formats/catar-events.ts';
 import { CatarParser } from '../../formats/catar-parser.ts';
 import { about, type CasError } from '../../formats/errors.ts';
 import { PipelineError, throwIfAborted } from '../errors.ts';
+import { type ProgressSink, progressOf } from '../progress.ts';
 import type { Breather } from '../work/breathe.ts';
 import type { ByteSource } from './byte-source.ts';
 import { PathTracker } from './path-tracker.ts';
@@ -17,6 +18,7 @@ export interface ReadArchiveOptions {
   readonly expectedFlags?: bigint;
   readonly signal?: AbortSignal;
   readonly breathe?: Breather;
+  readonly onProgress?: ProgressSink;
 }
 
 /** Takes one event; `stop` ends the reading early. */
@@ -42,6 +44,7 @@ export async function readArchive(
     const bytes = await source.read(parser.nextOffset);
     if (bytes.length === 0) break;
     if (feed(parser, bytes, handle, source.label)) return parser.nextOffset;
+    options.onProgress?.(progressOf('read', parser.nextOffset, source.size));
   }
   inContext(source.label, () => parser.end());
   return parser.nextOffset;

@@ -3,6 +3,7 @@ import type { ChunkId, DigestName } from '../../formats/chunk-id.ts';
 import { digestOfFlags } from '../../formats/feature-flags.ts';
 import type { Digest, DigestStream } from '../../store/transforms.ts';
 import { throwIfAborted } from '../errors.ts';
+import { type ProgressSink, progressOf } from '../progress.ts';
 import type { Breather } from '../work/breathe.ts';
 import { type ReadArchiveOptions, readArchive } from './archive.ts';
 import type { ByteSource } from './byte-source.ts';
@@ -61,6 +62,7 @@ export interface DigestRangeOptions {
   readonly digest: Digest;
   readonly signal?: AbortSignal;
   readonly breathe?: Breather;
+  readonly onProgress?: ProgressSink;
 }
 
 /** Digest of the bytes from `start` up to `end` (or the source's end, if that comes first). */
@@ -79,6 +81,7 @@ export async function digestRange(
     const wanted = bytes.subarray(0, end - offset);
     stream.update(wanted);
     offset += wanted.length;
+    options.onProgress?.(progressOf('digest', offset - start, end - start));
   }
   return stream.finish();
 }

@@ -2,15 +2,12 @@
 import type { ChunkIndex } from '../../formats/chunk-index.ts';
 import type { ChunkSource } from '../../store/chunk-store.ts';
 import { throwIfAborted } from '../errors.ts';
-import type { ProgressSink } from '../progress.ts';
 import type { ByteSource } from './byte-source.ts';
 
 export interface IndexSourceOptions {
   /** Name of the index, for messages. */
   readonly label: string;
   readonly signal?: AbortSignal;
-  /** Told of every chunk that was read. */
-  readonly onProgress?: ProgressSink;
 }
 
 /** Opens the bytes behind `index`; each chunk is verified before any of its bytes is given out. */
@@ -20,7 +17,6 @@ export function openIndexSource(
   options: IndexSourceOptions,
 ): ByteSource {
   let current: { readonly number: number; readonly bytes: Uint8Array } | undefined;
-  let chunkCount = 0;
 
   async function load(number: number): Promise<Uint8Array> {
     if (current?.number === number) return current.bytes;
@@ -30,14 +26,6 @@ export function openIndexSource(
       ...(options.signal ? { signal: options.signal } : {}),
     });
     current = { number, bytes };
-    chunkCount += 1;
-    options.onProgress?.({
-      phase: 'read',
-      doneBytes: index.end(number),
-      totalBytes: index.totalSize,
-      chunkCount,
-      reusedChunkCount: 0,
-    });
     return bytes;
   }
 
