@@ -1,5 +1,6 @@
 /** What the commands that read or restore a tree share: feature flags, owners, walk options. */
 
+import type { CatarNode } from '../formats/catar-events.ts';
 import type { DigestName } from '../formats/chunk-id.ts';
 import { escapeBytes } from '../formats/escape.ts';
 import { ALL_FEATURES, maskFlags, selectFlags } from '../formats/feature-flags.ts';
@@ -41,10 +42,13 @@ export function uidShiftOf(context: Context): { shift: number; range: number } |
   return enabled ? { shift, range } : undefined;
 }
 
-/** What a stored numeric owner is restored as. */
-export function restoredIdOf(context: Context): (id: number) => number {
-  const { enabled, shift, range } = context.options.uidShift;
-  return enabled ? (id) => (id % range) + shift : (id) => id;
+/** A node of an archive with the owner that it would be restored with. */
+export function withLocalOwner(node: CatarNode, context: Context): CatarNode {
+  const uidShift = uidShiftOf(context);
+  if (!uidShift) return node;
+  const { shift, range } = uidShift;
+  const localOwner = { uid: (node.uid % range) + shift, gid: (node.gid % range) + shift };
+  return { ...node, localOwner };
 }
 
 /** A sub-path as it stands in an archive: without superfluous slashes, empty for the root. */

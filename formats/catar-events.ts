@@ -58,6 +58,11 @@ export interface CatarNode {
   readonly entryFlags: number;
   readonly uid: number;
   readonly gid: number;
+  /**
+   * The owner on this machine, where recorded numbers are shifted; not part of the archive. Text
+   * outputs call 0 `root`.
+   */
+  readonly localOwner?: { readonly uid: number; readonly gid: number };
   /** Nanoseconds since 1970, modulo 2^64; 0 without a time feature. */
   readonly mtime: bigint;
   readonly user?: Uint8Array;

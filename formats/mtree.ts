@@ -8,8 +8,6 @@ import { shownPath } from './listing.ts';
 export interface MtreeOptions {
   /** Features that are shown. */
   readonly shownFlags: bigint;
-  /** Numeric owner after restoring, where ids are shifted; decides only who is `root`. */
-  readonly restoredId?: (id: number) => number;
   /** Digest of a file's content, and the algorithm by whose name it is shown. */
   readonly digest?: { readonly label: DigestName; readonly value: ChunkId };
 }
@@ -46,14 +44,19 @@ export function timeText(mtime: bigint): { readonly seconds: bigint; readonly fr
   return { seconds: mtime / NANOSECONDS_PER_SECOND, fraction };
 }
 
-/** The recorded name, or `root` for what is restored as id 0, or nothing. */
-export function ownerName(
-  name: Uint8Array | undefined,
-  id: number,
-  restoredId: (id: number) => number = (same) => same,
-): string | undefined {
+/** The recorded name, or `root` for what has id 0 on this machine, or nothing. */
+export function userName({ user, uid, localOwner }: CatarNode): string | undefined {
+  return shownName(user, localOwner?.uid ?? uid);
+}
+
+/** The same for groups. */
+export function groupName({ group, gid, localOwner }: CatarNode): string | undefined {
+  return shownName(group, localOwner?.gid ?? gid);
+}
+
+function shownName(name: Uint8Array | undefined, localId: number): string | undefined {
   if (name) return escapeBytes(name);
-  return restoredId(id) === 0 ? 'root' : undefined;
+  return localId === 0 ? 'root' : undefined;
 }
 
 /**
@@ -68,15 +71,14 @@ function flagsText(node: CatarNode, shownFlags: bigint): string {
     .join(',');
 }
 
-function ownerFields(node: CatarNode, options: MtreeOptions): string[] {
-  const { shownFlags, restoredId } = options;
+function ownerFields(node: CatarNode, shownFlags: bigint): string[] {
   const fields: string[] = [];
   if ((shownFlags & (FEATURE.uids16 | FEATURE.uids32)) !== 0n) {
     fields.push(`uid=${node.uid}`, `gid=${node.gid}`);
   }
   if ((shownFlags & FEATURE.userNames) !== 0n) {
-    const user = ownerName(node.user, node.uid, restoredId);
-    const group = ownerName(node.group, node.gid, restoredId);
+    const user = userName(node);
+    const group = groupName(node);
     if (user !== undefined) fields.push(`uname=${user}`);
     if (group !== undefined) fields.push(`gname=${group}`);
   }
@@ -91,7 +93,7 @@ export function mtreeLine(path: Uint8Array, node: CatarNode, options: MtreeOptio
   if (node.type === 'file') fields.push(`size=${node.size}`);
   if (node.linkTarget) fields.push(`link=${escapeBytes(node.linkTarget)}`);
   if (node.device) fields.push(`device=linux,${node.device.major},${node.device.minor}`);
-  fields.push(...ownerFields(node, options));
+  fields.push(...ownerFields(node, shownFlags));
   const flags = flagsText(node, shownFlags);
   if (flags !== '') fields.push(`flags=${flags}`);
   if (timeGranularity(shownFlags) !== 0n) {

@@ -4,13 +4,11 @@ import type { ChunkId } from './chunk-id.ts';
 import { escapeBytes } from './escape.ts';
 import { FEATURE, timeGranularity } from './feature-flags.ts';
 import { modeText, shownPath } from './listing.ts';
-import { ownerName, timeText } from './mtree.ts';
+import { groupName, timeText, userName } from './mtree.ts';
 
 export interface StatTextOptions {
   /** Features that are shown. */
   readonly shownFlags: bigint;
-  /** Numeric owner after restoring, where ids are shifted; decides only who is `root`. */
-  readonly restoredId?: (id: number) => number;
   /** Archive offset of the node. */
   readonly offset: number;
   /** Seconds since 1970 as `YYYY-MM-DD HH:MM:SS` in local time. */
@@ -47,14 +45,9 @@ function letters(flags: bigint, table: typeof ATTRIBUTES): string {
 }
 
 /** `name (id)`, or what of it is known and shown. */
-function ownerText(
-  name: Uint8Array | undefined,
-  id: number,
-  { shownFlags, restoredId }: StatTextOptions,
-): string | undefined {
+function ownerText(name: string | undefined, id: number, shownFlags: bigint): string | undefined {
   const showsId = (shownFlags & (FEATURE.uids16 | FEATURE.uids32)) !== 0n;
-  const shownName =
-    (shownFlags & FEATURE.userNames) === 0n ? undefined : ownerName(name, id, restoredId);
+  const shownName = (shownFlags & FEATURE.userNames) === 0n ? undefined : name;
   if (!showsId) return shownName;
   return shownName === undefined ? `${id}` : `${shownName} (${id})`;
 }
@@ -82,8 +75,8 @@ export function statText(path: Uint8Array, node: CatarNode, options: StatTextOpt
   }
   lines.push(
     ['Size', node.type === 'file' ? node.size : undefined],
-    ['User', ownerText(node.user, node.uid, options)],
-    ['Group', ownerText(node.group, node.gid, options)],
+    ['User', ownerText(userName(node), node.uid, shownFlags)],
+    ['Group', ownerText(groupName(node), node.gid, shownFlags)],
     ['ProjID', node.quotaProjectId],
     ['Target', node.linkTarget && escapeBytes(node.linkTarget)],
     ['Device', node.device && `${node.device.major}:${node.device.minor}`],

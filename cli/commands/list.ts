@@ -18,7 +18,7 @@ import {
   openTree,
   type TreeInput,
 } from '../tree-input.ts';
-import { restoredIdOf, shownFlags, subtreePath } from '../trees.ts';
+import { shownFlags, subtreePath, withLocalOwner } from '../trees.ts';
 
 async function visitTree(
   verb: string,
@@ -54,7 +54,6 @@ export async function list(words: readonly string[], context: Context): Promise<
 /** The lines of one tree; a file's line is complete when its content has been seen. */
 function createMtreeVisitor(tree: TreeInput, context: Context): SubtreeVisitor {
   const { stdout, options } = context;
-  const restoredId = restoredIdOf(context);
   let content: DigestStream | undefined;
   const algorithmOf = (node: CatarNode): DigestName => digestOfFlags(node.featureFlags);
   const flagsOf = (node: CatarNode): bigint =>
@@ -62,7 +61,8 @@ function createMtreeVisitor(tree: TreeInput, context: Context): SubtreeVisitor {
   const print = (path: Uint8Array, node: CatarNode): void => {
     const label = options.digest ?? algorithmOf(node);
     const digest = content ? { digest: { label, value: content.finish() } } : {};
-    stdout.write(mtreeLine(path, node, { shownFlags: flagsOf(node), restoredId, ...digest }));
+    const shown = tree.kind === 'directory' ? node : withLocalOwner(node, context);
+    stdout.write(mtreeLine(path, shown, { shownFlags: flagsOf(node), ...digest }));
     content = undefined;
   };
   return {

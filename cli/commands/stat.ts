@@ -10,7 +10,7 @@ import { createBreather } from '../../lib/work/breathe.ts';
 import type { Context } from '../context.ts';
 import { synchronize } from '../synchronize.ts';
 import { type ArchiveInput, closeTree, nameTree, openTree, openWalk } from '../tree-input.ts';
-import { restoredIdOf, shownFlags, subtreePath } from '../trees.ts';
+import { shownFlags, subtreePath, withLocalOwner } from '../trees.ts';
 
 function localTime(seconds: number): string {
   const date = new Date(seconds * 1000);
@@ -49,8 +49,7 @@ async function statArchive(
     breathe: createBreather(),
     ...(expectedFlags === undefined ? {} : { expectedFlags }),
   });
-  return statText(located.path, located.node, {
-    restoredId: restoredIdOf(context),
+  return statText(located.path, withLocalOwner(located.node, context), {
     shownFlags: shownFlags(located.node.featureFlags, context),
     offset: located.start,
     localTime,

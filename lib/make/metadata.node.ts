@@ -90,6 +90,7 @@ export function createNodeReader(options: MetadataOptions): (source: NodeSource)
       entryFlags: fd === undefined ? 0 : readEntryFlags(source, fd, entryFlagMask),
       uid: user.id,
       gid: group.id,
+      ...(uidShift && { localOwner: { uid: stat.uid, gid: stat.gid } }),
       mtime: reduceTime(stat.mtimeNs),
       user: user.name,
       group: group.name,

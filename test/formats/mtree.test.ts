@@ -86,9 +86,9 @@ test('id 0 is root where names are shown and none is recorded', (t) => {
 
 test('shifting tells who is root and leaves the numbers as recorded', (t) => {
   const featureFlags = FEATURE.userNames | FEATURE.uids32;
-  const options = { shownFlags: featureFlags, restoredId: (id: number) => id % 12345 };
-  const node = { ...NODE, featureFlags, uid: 12345, gid: 1 };
+  const options = { shownFlags: featureFlags };
+  const node = { ...NODE, featureFlags, uid: 12345, gid: 1, localOwner: { uid: 0, gid: 1 } };
   t.regex(mtreeLine(PATH, node, options), / uid=12345 gid=1 uname=root\n$/);
-  const shifted = { ...options, restoredId: (id: number) => id + 1000 };
-  t.regex(mtreeLine(PATH, { ...node, uid: 0 }, shifted), / uid=0 gid=1\n$/);
+  const shifted = { ...node, uid: 0, localOwner: { uid: 1000, gid: 1001 } };
+  t.regex(mtreeLine(PATH, shifted, options), / uid=0 gid=1\n$/);
 });

@@ -33,8 +33,9 @@ const patterns = fc
     fc.constantFrom('', ']', ']*'),
   )
   .map(([start, middle, end]) => start + middle.join('') + end)
-  // What a range up to a class means is undefined, and the C library is inconsistent about it.
-  .filter((pattern) => !/-\[[:=]/.test(pattern));
+  // What a range up to a class means is undefined, and the C library is inconsistent about it; of
+  // `[[.a.]-]` it forgets the a.
+  .filter((pattern) => !/-\[[:=]|\.\]-\]/.test(pattern));
 
 const names = fc
   .array(fc.constantFrom(...BYTES), { minLength: 1, maxLength: 4 })
@@ -48,7 +49,9 @@ test('patterns match what the C library matches', (t) => {
   const law = fc.property(cases, ([pattern, name]) => {
     return matches(pattern, name) === reference?.(pattern, name);
   });
-  t.notThrows(() => fc.assert(law, { numRuns: 20_000 }));
+  t.notThrows(() =>
+    fc.assert(law, { numRuns: 20_000, seed: Number(process.env.CASYNC_TEST_SEED ?? 1) }),
+  );
 });
 
 test('classes hold what they hold in the C library', (t) => {
