@@ -2,6 +2,7 @@
 
 import { compareBytes } from '../../formats/bytes.ts';
 import type { AccessAcl, AclEntry, DefaultAcl } from '../../formats/catar-events.ts';
+import { PipelineError } from '../errors.ts';
 import type { PosixAcl, PosixAclEntry } from '../os/posix-acl.ts';
 import type { OwnerRules, RecordedOwner } from './owner-rules.ts';
 
@@ -30,9 +31,14 @@ function recordedEntries(
   entries: readonly PosixAclEntry[],
   ownerOf: (id: number) => RecordedOwner,
 ): readonly AclEntry[] {
-  return entries
+  const recorded = entries
     .map(({ id, permissions }) => ({ ...ownerOf(id), permissions }))
     .sort(compareEntries);
+  const twin = recorded.find((entry, i) => i > 0 && compareEntries(recorded[i - 1], entry) === 0);
+  if (twin === undefined) return recorded;
+  // The original writes an archive that it cannot read.
+  const reason = `two entries of the ACL become the same with number ${twin.id} (see --uid-range)`;
+  throw new PipelineError('UNSUPPORTED', { step: 'record ACL', reason });
 }
 
 function compareEntries(a: AclEntry, b: AclEntry): number {

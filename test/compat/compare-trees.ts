@@ -81,6 +81,8 @@ async function makeBoth(treeCase: TreeCase): Promise<boolean> {
   };
   const reference = await treeCase.reference(words('reference'));
   const ours = await treeCase.ours(words('ours'));
+  // The reference writes an archive that no program can read.
+  if (ours.stderr.includes('two entries of the ACL become the same')) return false;
   if (!differences.outcome('make', { ours, reference })) {
     if (existsSync(archiveOf(treeCase, 'ours')) && ours.status !== 0) {
       differences.add('make: failed, but the output is there', ours);

@@ -48,3 +48,9 @@ test('entries are ordered by number, then without name, then by name, then by pe
     { id: 20, permissions: 1 },
   ]);
 });
+
+test('entries that shifting makes equal are refused, because nobody could read them', (t) => {
+  const groups = [150, 160].map((id) => ({ id, permissions: 4 }));
+  const error = t.throws(() => recordedDefaultAcl({ mask: 7, users: [], groups }, owners));
+  t.like(error, { code: 'UNSUPPORTED' });
+});
