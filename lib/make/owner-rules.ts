@@ -25,6 +25,8 @@ export interface OwnerRules {
   user(uid: number): RecordedOwner;
   /** @throws PipelineError without subject if the number cannot be recorded */
   group(gid: number): RecordedOwner;
+  /** The same for users and groups in ACLs, whose numbers must be fit even if only names are recorded. */
+  readonly inAcl: Omit<OwnerRules, 'inAcl'>;
 }
 
 /** The user database of this machine. */
@@ -45,12 +47,26 @@ const LARGEST_16_BIT = 0xffff;
 
 /** The rules for one archive; answers are remembered. */
 export function createOwnerRules(options: OwnerOptions): OwnerRules {
+  return { ...createRules(options, false), inAcl: createRules(options, true) };
+}
+
+function createRules(options: OwnerOptions, inAcl: boolean): Omit<OwnerRules, 'inAcl'> {
   const users = new Map<number, RecordedOwner>();
   const groups = new Map<number, RecordedOwner>();
   const { names } = options;
   return {
-    user: (uid) => remembered(users, uid, () => record('user', uid, options, names.user)),
-    group: (gid) => remembered(groups, gid, () => record('group', gid, options, names.group)),
+    user(uid) {
+      return remembered(users, uid, () => {
+        if (inAcl) shiftId('user', uid, options);
+        return record('user', uid, options, names.user);
+      });
+    },
+    group(gid) {
+      return remembered(groups, gid, () => {
+        if (inAcl) shiftId('group', gid, options);
+        return record('group', gid, options, names.group);
+      });
+    },
   };
 }
 
@@ -75,11 +91,11 @@ function record(
   const { featureFlags } = options;
   const hasNumbers = (featureFlags & (FEATURE.uids16 | FEATURE.uids32)) !== 0n;
   const hasNames = (featureFlags & FEATURE.userNames) !== 0n;
-  if (!hasNumbers && !hasNames) return NOBODY;
-  const shifted = shiftId(kind, id, options);
-  const owner = { id: hasNumbers ? shifted : 0 };
+  const owner = hasNumbers ? { id: shiftId(kind, id, options) } : NOBODY;
   if (!hasNames || id === 0) return owner;
-  const name = nameOf(id) ?? (hasNumbers ? undefined : asciiBytes(String(shifted)));
+  // Without numbers, the number of someone without a name takes the place of the name.
+  const substitute = (): Uint8Array => asciiBytes(String(shiftId(kind, id, options)));
+  const name = nameOf(id) ?? (hasNumbers ? undefined : substitute());
   return name === undefined ? owner : { ...owner, name };
 }
 

@@ -11,8 +11,8 @@ export function recordedAccessAcl(acl: PosixAcl, owners: OwnerRules): AccessAcl 
   const { users, groups, mask, groupObject } = acl;
   if (mask === undefined && users.length === 0 && groups.length === 0) return undefined;
   return {
-    users: recordedEntries(users, owners.user),
-    groups: recordedEntries(groups, owners.group),
+    users: recordedEntries(users, owners.inAcl.user),
+    groups: recordedEntries(groups, owners.inAcl.group),
     // The mask is in the group bits of the mode, so the group itself needs a place.
     ...(mask === undefined || groupObject === undefined ? {} : { groupObject }),
   };
@@ -22,8 +22,8 @@ export function recordedAccessAcl(acl: PosixAcl, owners: OwnerRules): AccessAcl 
 export function recordedDefaultAcl(acl: PosixAcl, owners: OwnerRules): DefaultAcl {
   return {
     ...acl,
-    users: recordedEntries(acl.users, owners.user),
-    groups: recordedEntries(acl.groups, owners.group),
+    users: recordedEntries(acl.users, owners.inAcl.user),
+    groups: recordedEntries(acl.groups, owners.inAcl.group),
   };
 }
 

@@ -62,3 +62,13 @@ test('numbers that cannot be recorded are refused', (t) => {
     /becomes 65535/,
   );
 });
+
+test('without numbers a name saves a number that cannot be recorded, except in ACLs', (t) => {
+  const names = { user: () => Buffer.from('someone'), group: () => undefined };
+  const uidShift = { shift: 5000, range: 65536 };
+  const rules = createOwnerRules({ featureFlags: FEATURE.userNames, uidShift, names });
+  t.deepEqual(rules.user(1), { id: 0, name: Buffer.from('someone') });
+  t.deepEqual(rules.user(0), { id: 0 });
+  t.throws(() => rules.group(1), { message: /below the shift/ });
+  t.throws(() => rules.inAcl.user(1), { message: /below the shift/ });
+});

@@ -7,7 +7,7 @@ const record = (id: number) => ({
   id: id > 100 ? 0 : id,
   ...(id > 200 ? { name: name(`u${id}`) } : {}),
 });
-const owners = { user: record, group: record };
+const owners = { user: record, group: record, inAcl: { user: record, group: record } };
 
 test('an ACL that the mode expresses is not recorded', (t) => {
   const acl = { userObject: 7, groupObject: 5, other: 0, users: [], groups: [] };
