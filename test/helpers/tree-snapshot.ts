@@ -76,9 +76,24 @@ function describeNode(path: Buffer, options: SnapshotOptions): string {
   return parts.join(' ');
 }
 
+const ACL_HEADER_LENGTH = 4;
+const ACL_ENTRY_LENGTH = 8;
+
+/** Entries for the same number, which shifted owners can lead to, have no order that matters. */
+function valueText(name: Buffer, value: Buffer | undefined): string {
+  if (value === undefined || !name.toString().startsWith('system.posix_acl')) {
+    return `${value?.toString('hex')}`;
+  }
+  const entries: string[] = [];
+  for (let at = ACL_HEADER_LENGTH; at < value.length; at += ACL_ENTRY_LENGTH) {
+    entries.push(value.subarray(at, at + ACL_ENTRY_LENGTH).toString('hex'));
+  }
+  return entries.sort().join(',');
+}
+
 function describeXattrs(path: Buffer): string[] {
   return listXattrs(path)
-    .map((name) => `${escapeBytes(name)}=${getXattr(path, name)?.toString('hex')}`)
+    .map((name) => `${escapeBytes(name)}=${valueText(name, getXattr(path, name))}`)
     .sort();
 }
 
