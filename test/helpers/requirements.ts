@@ -15,10 +15,12 @@ export interface Requirements {
   readonly conditions?: Readonly<Record<string, boolean>>;
 }
 
+// Tools for file systems are often kept where ordinary users do not look.
+process.env.PATH = [process.env.PATH ?? '', '/usr/sbin', '/sbin'].join(delimiter);
+
 /** Full path of a program in PATH, undefined if there is none. */
 export function findCommand(name: string): string | undefined {
-  const folders = `${process.env.PATH ?? ''}${delimiter}/usr/sbin${delimiter}/sbin`;
-  for (const folder of folders.split(delimiter)) {
+  for (const folder of (process.env.PATH ?? '').split(delimiter)) {
     if (folder === '') continue;
     const path = join(folder, name);
     try {
