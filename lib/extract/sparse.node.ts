@@ -2,8 +2,6 @@
  * Writing that leaves out runs of zero bytes. Shared by the extraction of blobs and of trees
  * (spec/formats/extraction.md, "Blob").
  */
-import { write } from 'node:fs';
-import { systemFailure } from '../os/system-error.node.ts';
 
 /** Holes are made of whole blocks of this many bytes, aligned to the offset in the file. */
 export const HOLE_BLOCK = 4096;
@@ -51,34 +49,4 @@ function isZeroBlock(bytes: Uint8Array, start: number, end: number): boolean {
   if (bytes[start] !== 0 || bytes[end - 1] !== 0) return false;
   const block = Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start);
   return block.equals(end - start === HOLE_BLOCK ? ZEROS : ZEROS.subarray(0, end - start));
-}
-
-/**
- * Writes all of `bytes`, however often the system takes only a part.
- * @param position offset in the file, or null for the current position of a stream.
- * @throws PipelineError without subject
- */
-export async function writeFully(
-  fd: number,
-  bytes: Uint8Array,
-  position: number | null,
-): Promise<void> {
-  let done = 0;
-  while (done < bytes.length) {
-    const at = position === null ? null : position + done;
-    done += await writeSome(fd, bytes.subarray(done), at);
-  }
-}
-
-/** How long to wait for the reader of a full pipe that does not block. */
-const RETRY_MS = 2;
-
-function writeSome(fd: number, bytes: Uint8Array, position: number | null): Promise<number> {
-  return new Promise((resolve, reject) => {
-    write(fd, bytes, 0, bytes.length, position, (error, count) => {
-      if (error === null) resolve(count);
-      else if (error.code === 'EAGAIN') setTimeout(resolve, RETRY_MS, 0);
-      else reject(systemFailure('write', error));
-    });
-  });
 }

@@ -5,7 +5,8 @@ import { PipelineError } from '../errors.ts';
 import { statDescriptor } from '../os/file-stat.node.ts';
 import { punchHole } from '../os/holes.node.ts';
 import { systemFailure } from '../os/system-error.node.ts';
-import { isZero, writeFully } from './sparse.node.ts';
+import { writeFully } from '../os/write.node.ts';
+import { isZero } from './sparse.node.ts';
 import type { BlockTarget, TargetOptions } from './target.ts';
 
 const SECTOR_SIZE = 512;

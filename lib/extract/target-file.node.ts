@@ -9,7 +9,8 @@ import { about } from '../../formats/errors.ts';
 import { type DurableFile, openDurableFile } from '../../store/backends/durable-write.node.ts';
 import { PipelineError } from '../errors.ts';
 import { systemFailure } from '../os/system-error.node.ts';
-import { dataSpans, writeFully } from './sparse.node.ts';
+import { writeFully } from '../os/write.node.ts';
+import { dataSpans } from './sparse.node.ts';
 import type { BlockTarget, TargetOptions } from './target.ts';
 
 export interface FileTargetOptions extends TargetOptions {

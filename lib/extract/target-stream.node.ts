@@ -1,7 +1,8 @@
 /** Blob output front to back: a pipe, a terminal, a character device, or a file opened by the shell. */
 import { closeSync } from 'node:fs';
 import { about } from '../../formats/errors.ts';
-import { HOLE_BLOCK, writeFully } from './sparse.node.ts';
+import { writeFully } from '../os/write.node.ts';
+import { HOLE_BLOCK } from './sparse.node.ts';
 import type { BlockTarget } from './target.ts';
 
 export interface StreamTargetOptions {

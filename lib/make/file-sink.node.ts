@@ -1,40 +1,49 @@
 /** Byte sinks on this machine: a file that appears when it is complete, and an open descriptor. */
-import { writeSync } from 'node:fs';
+import { about } from '../../formats/errors.ts';
 import { openDurableFile } from '../../store/backends/durable-write.node.ts';
-import { systemFailure } from '../os/system-error.node.ts';
+import type { Awaitable } from '../../store/transforms.ts';
+import { writeFully } from '../os/write.node.ts';
 import type { ByteSink } from './byte-sink.ts';
 
 const BUFFER_LENGTH = 1024 * 1024;
 
 /** Collects small pieces, so that an archive of small files is not written record by record. */
-function buffered(flushTo: (bytes: Uint8Array) => void): {
-  add(bytes: Uint8Array): void;
-  flush(): void;
-} {
-  const buffer = new Uint8Array(BUFFER_LENGTH);
-  let length = 0;
-  const flush = (): void => {
-    if (length > 0) flushTo(buffer.subarray(0, length));
-    length = 0;
-  };
-  return {
-    flush,
-    add(bytes) {
-      if (bytes.length > BUFFER_LENGTH - length) flush();
-      if (bytes.length >= BUFFER_LENGTH) return flushTo(bytes);
-      buffer.set(bytes, length);
-      length += bytes.length;
-    },
-  };
-}
+class PieceBuffer {
+  readonly #bytes = new Uint8Array(BUFFER_LENGTH);
+  readonly #descriptor: number;
+  readonly #label: string;
+  #length = 0;
 
-function writeFully(descriptor: number, bytes: Uint8Array, label: string): void {
-  try {
-    for (let offset = 0; offset < bytes.length; ) {
-      offset += writeSync(descriptor, bytes, offset);
+  constructor(descriptor: number, label: string) {
+    this.#descriptor = descriptor;
+    this.#label = label;
+  }
+
+  /** A promise only if something had to be written. */
+  add(bytes: Uint8Array): Awaitable<void> {
+    if (bytes.length > BUFFER_LENGTH - this.#length) return this.#spill(bytes);
+    this.#bytes.set(bytes, this.#length);
+    this.#length += bytes.length;
+  }
+
+  async flush(): Promise<void> {
+    const pending = this.#bytes.subarray(0, this.#length);
+    this.#length = 0;
+    await this.#write(pending);
+  }
+
+  async #spill(bytes: Uint8Array): Promise<void> {
+    await this.flush();
+    if (bytes.length >= BUFFER_LENGTH) await this.#write(bytes);
+    else this.add(bytes);
+  }
+
+  async #write(bytes: Uint8Array): Promise<void> {
+    try {
+      await writeFully(this.#descriptor, bytes, null);
+    } catch (error) {
+      throw about(this.#label, error);
     }
-  } catch (error) {
-    throw systemFailure('write', error, label);
   }
 }
 
@@ -47,11 +56,11 @@ export async function openFileSink(
   options: { readonly mode: number },
 ): Promise<ByteSink> {
   const file = openDurableFile(path, options);
-  const buffer = buffered((bytes) => writeFully(file.descriptor, bytes, path));
+  const buffer = new PieceBuffer(file.descriptor, path);
   return {
     write: (bytes) => buffer.add(bytes),
     async commit() {
-      buffer.flush();
+      await buffer.flush();
       await file.commit({ sync: true });
     },
     discard: async () => file.discard(),
@@ -60,10 +69,10 @@ export async function openFileSink(
 
 /** Standard output or another open descriptor; what was written cannot be taken back. */
 export function openStreamSink(descriptor: number): ByteSink {
-  const buffer = buffered((bytes) => writeFully(descriptor, bytes, 'standard output'));
+  const buffer = new PieceBuffer(descriptor, 'standard output');
   return {
     write: (bytes) => buffer.add(bytes),
-    commit: async () => buffer.flush(),
+    commit: () => buffer.flush(),
     discard: async () => {},
   };
 }

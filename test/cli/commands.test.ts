@@ -117,6 +117,24 @@ test('the digest of a blob index is that of the blob, by the digest that is aske
   t.is((await succeed(runCasync(args, environment))).stdout.toString(), `${sha512}\n`);
 });
 
+test('an archive goes through a pipe that refuses now and then', async (t) => {
+  const folder = temporaryFolder(t);
+  fs.mkdirSync(join(folder, 'tree'));
+  for (let i = 0; i < 20; i++) fs.writeFileSync(join(folder, `tree/${i}`), noise(200_000, i));
+  await succeed(runCasync(['make', 'x.catar', 'tree'], { cwd: folder }));
+  // A socket, as Node gives its children, does not block.
+  const child = spawn(CASYNC, ['make', '-', 'tree'], {
+    cwd: folder,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const parts: Buffer[] = [];
+  for await (const part of child.stdout) {
+    parts.push(part);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  t.deepEqual(Buffer.concat(parts), fs.readFileSync(join(folder, 'x.catar')));
+});
+
 test('an index to standard output is exactly the index', async (t) => {
   const { blob, index, store } = await makeBlob(t);
   const result = await succeed(

@@ -1,0 +1,33 @@
+/** Writing all of a buffer off the main thread, also to pipes. Used by outputs of make and extract. */
+import { write } from 'node:fs';
+import { systemFailure } from './system-error.node.ts';
+
+/**
+ * Writes all of `bytes`, however often the system takes only a part.
+ * @param position offset in the file, or null for the current position of a stream.
+ * @throws PipelineError without subject
+ */
+export async function writeFully(
+  fd: number,
+  bytes: Uint8Array,
+  position: number | null,
+): Promise<void> {
+  let done = 0;
+  while (done < bytes.length) {
+    const at = position === null ? null : position + done;
+    done += await writeSome(fd, bytes.subarray(done), at);
+  }
+}
+
+/** How long to wait for the reader of a full pipe that does not block. */
+const RETRY_MS = 2;
+
+function writeSome(fd: number, bytes: Uint8Array, position: number | null): Promise<number> {
+  return new Promise((resolve, reject) => {
+    write(fd, bytes, 0, bytes.length, position, (error, count) => {
+      if (error === null) resolve(count);
+      else if (error.code === 'EAGAIN') setTimeout(resolve, RETRY_MS, 0);
+      else reject(systemFailure('write', error));
+    });
+  });
+}
