@@ -24,7 +24,7 @@ function wrapWords(words: readonly string[], indent: string): string {
 export function helpText(program: string): string {
   const root = new Command(program)
     .usage('[OPTION...] COMMAND [ARGUMENT...]')
-    .description('Content-addressable data synchronization tool')
+    .description('Keep images and directory trees as chunks that are stored once')
     .helpOption(false)
     .helpCommand('help', 'Show this help')
     .configureOutput({ getOutHelpWidth: () => COLUMNS, getOutHasColors: () => false });

@@ -219,7 +219,7 @@ export const OPTION_TABLE: readonly OptionRow[] = [
   flagRow('verbose', 'v', 'Say more about what is being done', (o) => {
     o.verbose = true;
   }),
-  flagRow('dry-run', 'n', 'Only say what would be removed', (o) => {
+  flagRow('dry-run', 'n', 'No effect yet: only say what would be removed', (o) => {
     o.dryRun = true;
   }),
   valueRow('store', '=PATH', 'The chunk store to write to and read from', (o, v) => {
@@ -237,16 +237,16 @@ export const OPTION_TABLE: readonly OptionRow[] = [
   valueRow('compression', '=NAME', 'Compression of new chunks: zstd, xz or gzip', (o, v) => {
     o.compression = readCompression(v);
   }),
-  valueRow('seed', '=PATH', 'File, device or directory whose data may serve', (o, v) => {
+  valueRow('seed', '=PATH', 'No effect yet: data that may serve as chunks', (o, v) => {
     o.seeds.push(v);
   }),
-  valueRow('cache', '=PATH', 'Directory of the encoder cache', (o, v) => {
+  valueRow('cache', '=PATH', 'Not available yet: directory of the encoder cache', (o, v) => {
     o.cache = v;
   }),
-  flagRow('cache-auto', 'c', 'Encoder cache in INPUT/.cacac', (o) => {
+  flagRow('cache-auto', 'c', 'Not available yet: encoder cache in INPUT/.cacac', (o) => {
     o.cacheAuto = true;
   }),
-  valueRow('rate-limit-bps', '=SIZE', 'Upper bound of the transfer rate per second', (o, v) => {
+  valueRow('rate-limit-bps', '=SIZE', 'No effect yet: bound of the transfer rate', (o, v) => {
     o.rateLimitBps = readRateLimit(v);
   }),
   featureRow('with', 'Record or restore only this feature, repeatable'),
@@ -267,9 +267,9 @@ export const OPTION_TABLE: readonly OptionRow[] = [
   booleanRow('undo-immutable', 'undoImmutable', 'Clear chattr i where it is in the way (no)'),
   booleanRow('delete', 'delete', 'Remove what the archive lacks from the target (yes)'),
   booleanRow('punch-holes', 'punchHoles', 'Write zeroes as holes (yes)'),
-  booleanRow('reflink', 'reflink', 'Clone blocks from seeds where possible (yes)'),
-  booleanRow('hardlink', 'hardlink', 'Link whole files from seeds (no)'),
-  booleanRow('seed-output', 'seedOutput', 'Use what is at the target already as a seed (yes)'),
+  booleanRow('reflink', 'reflink', 'No effect yet: clone blocks from seeds (yes)'),
+  booleanRow('hardlink', 'hardlink', 'Not available yet: link files from seeds (no)'),
+  booleanRow('seed-output', 'seedOutput', 'No effect yet: the old output is a seed (yes)'),
   valueRow('uid-shift', '=BOOL|N', 'Shift numeric owners by N', (o, v) => {
     const parsed = parseUidShift(v);
     if (parsed === undefined) throw badParameter('uid-shift', v);
@@ -281,5 +281,5 @@ export const OPTION_TABLE: readonly OptionRow[] = [
     o.uidShift = { ...o.uidShift, ...parsed };
   }),
   booleanRow('recursive', 'recursive', 'List more than the first level (yes)'),
-  booleanRow('mkdir', 'mkdir', 'Create a missing mount point (yes)'),
+  booleanRow('mkdir', 'mkdir', 'No effect yet: create a mount point (yes)'),
 ];
