@@ -162,7 +162,7 @@ export function openWalk(
       if (!options.isListing) context.warn(unavailableText(features));
     },
     ...(uidShift ? { uidShift } : {}),
-    ...(verbs
+    ...(verbs && context.options.verbose
       ? {
           onEntry: (path: Uint8Array, stage: 'begin' | 'end') =>
             informOfEntry(context, verbs[stage], path),

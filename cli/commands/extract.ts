@@ -100,8 +100,12 @@ function openExtractor(
     deleteExtra: options.delete,
     undoImmutable: options.undoImmutable,
     punchHoles: options.punchHoles,
-    onEntry: (path, stage) =>
-      informOfEntry(context, stage === 'begin' ? 'Extracting' : 'Extracted', path),
+    ...(options.verbose
+      ? {
+          onEntry: (path: Uint8Array, stage: 'begin' | 'end') =>
+            informOfEntry(context, stage === 'begin' ? 'Extracting' : 'Extracted', path),
+        }
+      : {}),
     ...(uidShift ? { uidShift } : {}),
     ...(subtree.length > 0 ? { entryName: lastName(subtree) } : {}),
   });

@@ -6,7 +6,7 @@ import { systemFailure } from '../os/system-error.node.ts';
 import { entryPath } from '../os/target.node.ts';
 
 /** Name of the files with exclude rules. */
-export const EXCLUDE_FILE_NAME = Buffer.from('.caexclude');
+export const EXCLUDE_FILE_NAME = '.caexclude';
 
 const STEP = 'read exclude rules';
 const LARGEST = 64 * 1024 * 1024;
@@ -19,7 +19,7 @@ const FLAGS = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY;
 export function readExcludeFile(directory: number): Uint8Array {
   let fd: number | undefined;
   try {
-    fd = openSync(entryPath(directory, EXCLUDE_FILE_NAME), FLAGS);
+    fd = openSync(entryPath(directory, Buffer.from(EXCLUDE_FILE_NAME)), FLAGS);
     const stats = fstatSync(fd);
     if (!stats.isFile() && !stats.isDirectory()) {
       throw new PipelineError('UNSUPPORTED', { step: STEP, reason: 'not a regular file' });

@@ -73,7 +73,8 @@ interface Frame {
   readonly fd: number;
   /** Undefined where submounts are not told apart. */
   readonly mountId: number | undefined;
-  readonly names: readonly Uint8Array[];
+  /** One character per byte: a directory may have millions of entries, and objects for all of them. */
+  readonly names: readonly string[];
   readonly rules: ExcludeRules;
   /** Number of the next name. */
   next: number;
@@ -122,7 +123,7 @@ class TreeWalk {
       throwIfAborted(this.#options.signal);
       const name = frame.names[frame.next++];
       if (name === undefined) yield this.#leaveDirectory(frame);
-      else yield* this.#visit(frame, name);
+      else yield* this.#visit(frame, Buffer.from(name, 'latin1'));
     }
   }
 
@@ -218,8 +219,7 @@ class TreeWalk {
   #pushDirectory(entry: HeldEntry, fd: number, inherited: ExcludeRules): void {
     const type = this.#fileSystems.typeOf(entry.stat, fd);
     const names = isVirtualFileSystem(type) ? [] : listNames(fd);
-    const hasRules =
-      this.#options.applyExcludeFiles && names.some((name) => EXCLUDE_FILE_NAME.equals(name));
+    const hasRules = this.#options.applyExcludeFiles && names.includes(EXCLUDE_FILE_NAME);
     this.#frames.push({
       entry,
       fd,
@@ -311,9 +311,10 @@ function openRoot(path: Uint8Array, label: string): number {
   }
 }
 
-function listNames(fd: number): readonly Uint8Array[] {
+/** Names as bytes, one character each, in the order of an archive. */
+function listNames(fd: number): readonly string[] {
   try {
-    return readdirSync(descriptorPath(fd), { encoding: 'buffer' }).sort(Buffer.compare);
+    return readdirSync(descriptorPath(fd), { encoding: 'latin1' }).sort();
   } catch (error) {
     throw systemFailure('list folder', error);
   }
