@@ -2,12 +2,12 @@
  * What a test needs from the machine. A test whose needs are not met says so and does nothing; with
  * `CI` set it fails instead, so that nothing is silently left out there.
  */
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, readFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 
 export interface Requirements {
-  /** The test must run as the superuser. */
+  /** The test must run as the superuser, with the rights that containers often take away. */
   readonly root?: boolean;
   /** Programs that must be found in PATH. */
   readonly commands?: readonly string[];
@@ -33,10 +33,20 @@ export function findCommand(name: string): string | undefined {
   return undefined;
 }
 
+/** Numbers of the capabilities to change owners and flags, mount, and make devices. */
+const CAPABILITIES = [0, 9, 21, 27, 31];
+
+function isFullRoot(): boolean {
+  if (process.getuid?.() !== 0) return false;
+  const effective = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'ascii'));
+  const mask = BigInt(`0x${effective?.[1] ?? '0'}`);
+  return CAPABILITIES.every((number) => ((mask >> BigInt(number)) & 1n) === 1n);
+}
+
 /** Everything of `needs` that this machine lacks, in words. */
 export function missingRequirements(needs: Requirements): readonly string[] {
   const missing: string[] = [];
-  if (needs.root === true && process.getuid?.() !== 0) missing.push('root');
+  if (needs.root === true && !isFullRoot()) missing.push('root with all capabilities');
   for (const name of needs.commands ?? []) {
     if (findCommand(name) === undefined) missing.push(`the program ${name}`);
   }

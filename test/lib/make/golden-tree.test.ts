@@ -109,6 +109,7 @@ const CHATTR_ROWS = [
 
 test('archives of files with chattr flags are the golden ones', (t) => {
   if (!requirement(t, loopMountNeeds('ext4'))) return;
+  if (!requirement(t, { commands: ['chattr'] })) return;
   const root = join(loopMount(t, 'ext4'), 'tree');
   execFileSync('sh', [join(GOLDEN, 'make-tree-chattr.sh'), root], { stdio: 'pipe' });
   for (const [name, options] of CHATTR_ROWS) {
