@@ -1,5 +1,5 @@
 /** A few of the kill points of `npm run test:fault`, and the tools behind it. */
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { requirement } from '../helpers/requirements.ts';
@@ -56,7 +56,9 @@ test('the checks see a damaged chunk', async (t) => {
   t.deepEqual(await scenario.afterKill(folder), []);
   const [shard] = readdirSync(join(folder, 'store.castr'));
   const [chunk] = readdirSync(join(folder, 'store.castr', shard));
-  writeFileSync(join(folder, 'store.castr', shard, chunk), '');
+  const path = join(folder, 'store.castr', shard, chunk);
+  chmodSync(path, 0o644);
+  writeFileSync(path, '');
   t.deepEqual(await scenario.afterKill(folder), [`chunk ${chunk} is damaged`]);
 });
 

@@ -12,6 +12,7 @@ import { makeRandomTree, randomTreeOptions } from './trees.ts';
 const NUMBERS = Array.from({ length: 12 }, (_, number) => number);
 
 test('the same seed makes the same tree, another seed another one', (t) => {
+  if (!requirement(t, { root: true })) return;
   const root = temporaryFolder(t);
   const grow = (name: string, seed: number): string => {
     const path = join(root, name);
