@@ -2,7 +2,6 @@
  * The process: arguments in, exit status out. Owns signals, the last-resort error text and the two
  * output descriptors; everything else is in program.ts and below.
  */
-import { isatty } from 'node:tty';
 import { isCasError } from '../formats/errors.ts';
 import { PipelineError } from '../lib/errors.ts';
 import type { Context } from './context.ts';
@@ -55,7 +54,7 @@ function onExitSignals(controller: AbortController): () => void {
  * @returns the exit status
  */
 export async function main(program: string, argv: readonly string[]): Promise<number> {
-  const stdout = openOutput(STDOUT, isatty(STDOUT));
+  const stdout = openOutput(STDOUT);
   const controller = new AbortController();
   let exitCode = EXIT_DONE;
   let logLevel = LEVEL_INFO;
@@ -75,6 +74,7 @@ export async function main(program: string, argv: readonly string[]): Promise<nu
     }
     logLevel = options.logLevel;
     release = onExitSignals(controller);
+    const { isatty } = await import('node:tty');
     if (isatty(STDERR)) bar = openProgressBar(say, process.stderr.columns ?? DEFAULT_COLUMNS);
     const context: Context = {
       options,

@@ -22,7 +22,6 @@ export interface Output {
   write(text: string | Uint8Array): void;
   /** @throws ReaderGone | PipelineError */
   flush(): void;
-  readonly isTerminal: boolean;
 }
 
 /** Writes everything, waiting where a pipe that is shared with others refuses for now. */
@@ -40,7 +39,7 @@ export function writeAll(descriptor: number, bytes: Uint8Array): void {
 }
 
 /** An output on an open descriptor. */
-export function openOutput(descriptor: number, isTerminal: boolean): Output {
+export function openOutput(descriptor: number): Output {
   let parts: Uint8Array[] = [];
   let length = 0;
   const flush = (): void => {
@@ -50,7 +49,6 @@ export function openOutput(descriptor: number, isTerminal: boolean): Output {
     writeAll(descriptor, pending);
   };
   return {
-    isTerminal,
     flush,
     write(text) {
       const bytes = typeof text === 'string' ? Buffer.from(text) : Buffer.from(text);
