@@ -1,4 +1,4 @@
-/** The version of this package; the build and a test compare it with package.json. */
+/** The version of this package, taken from package.json when the command is bundled. */
 import packageJson from '../package.json' with { type: 'json' };
 
 export const VERSION: string = packageJson.version;
