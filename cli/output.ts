@@ -31,7 +31,7 @@ export function writeAll(descriptor: number, bytes: Uint8Array): void {
       offset += writeSync(descriptor, bytes, offset);
     } catch (error) {
       const code = (error as NodeJS.ErrnoException).code;
-      if (code === 'EPIPE') throw new ReaderGone();
+      if (code === 'EPIPE' || code === 'ECONNRESET') throw new ReaderGone();
       if (code !== 'EAGAIN') throw systemFailure('write', error, 'standard output');
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, RETRY_AFTER_MS);
     }
