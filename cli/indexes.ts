@@ -4,12 +4,12 @@ import { about } from '../formats/errors.ts';
 import { decodeIndex } from '../formats/index-codec.ts';
 import { readBlob, readStandardInput } from '../lib/make/blob.node.ts';
 import type { Context } from './context.ts';
-import { isStream, type OpenedInput } from './kinds.ts';
+import { isStandardStream, type OpenedInput } from './kinds.ts';
 
 /** @throws FormatError named after the file */
 export async function readIndex(input: OpenedInput, context: Context): Promise<ChunkIndex> {
-  const { descriptor, label, stats } = input;
-  const pieces = isStream(stats)
+  const { descriptor, label } = input;
+  const pieces = isStandardStream(input)
     ? readStandardInput(context.signal)
     : readBlob(descriptor, { label, onIncomplete: context.warn });
   const parts: Uint8Array[] = [];

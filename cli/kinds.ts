@@ -67,6 +67,16 @@ export function isStream(stats: BigIntStats): boolean {
   return stats.isFIFO() || stats.isSocket() || stats.isCharacterDevice();
 }
 
+/**
+ * True if the input is standard input and can only be read front to back.
+ * @throws CasError `USAGE` for a pipe that is given by name, which nothing reads yet
+ */
+export function isStandardStream({ descriptor, stats }: OpenedInput): boolean {
+  if (!isStream(stats)) return false;
+  if (descriptor !== STDIN) throw refuse('Input is neither a file or directory. Refusing.');
+  return true;
+}
+
 /** What a command that needs to know the kind beforehand can work with. */
 export interface KindRule {
   readonly allowed: readonly Kind[];

@@ -8,7 +8,7 @@ import type { Context } from './context.ts';
 import { EXIT_DONE, EXIT_FAILED, exitCodeOf } from './exit-codes.ts';
 import { defaultOptions } from './options.ts';
 import { openOutput, ReaderGone, writeAll } from './output.ts';
-import { parseCommandLine, runCommand } from './program.ts';
+import { parseCommandLine } from './program.ts';
 import { NO_PROGRESS_BAR, openProgressBar } from './progress-bar.ts';
 
 const LEVEL_ERROR = 3;
@@ -93,7 +93,7 @@ export async function main(program: string, argv: readonly string[]): Promise<nu
         exitCode = code;
       },
     };
-    await runCommand(request.verb, request.words, context);
+    await request.verb(request.words, context);
     bar.clear();
     stdout.flush();
     return exitCode;

@@ -5,7 +5,7 @@
 import { basename } from 'node:path';
 import { CasError } from '../formats/errors.ts';
 import { FEATURE_NAMES } from '../formats/feature-flags.ts';
-import type { Command, Context } from './context.ts';
+import type { Command } from './context.ts';
 import { getopt } from './getopt.ts';
 import { type Answer, KINDS, OPTION_TABLE, type Options } from './options.ts';
 import { findVerb, NOT_YET_AVAILABLE } from './verbs.ts';
@@ -69,13 +69,4 @@ async function answerText(answer: Answer, program: string): Promise<string> {
       return helpText(program);
     }
   }
-}
-
-/** Runs the verb; failures of the work itself begin with the original's words. */
-export async function runCommand(
-  verb: Command,
-  words: readonly string[],
-  context: Context,
-): Promise<void> {
-  await verb(words, context);
 }

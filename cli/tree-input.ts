@@ -15,7 +15,7 @@ import { createBreather } from '../lib/work/breathe.ts';
 import type { Context } from './context.ts';
 import { readIndex } from './indexes.ts';
 import {
-  isStream,
+  isStandardStream,
   kindOfName,
   type OpenedInput,
   openInput,
@@ -50,7 +50,7 @@ export type TreeInput = FolderInput | ArchiveInput;
 
 /** Opens archive bytes from an open file or from standard input. */
 export function openArchive(input: OpenedInput, context: Context): ArchiveInput {
-  const source = isStream(input.stats)
+  const source = isStandardStream(input)
     ? openStreamSource(readStandardInput(context.signal), input.label)
     : openFileSource(input.descriptor, input.label);
   return { kind: 'archive', source };

@@ -135,6 +135,18 @@ test('an archive goes through a pipe that refuses now and then', async (t) => {
   t.deepEqual(Buffer.concat(parts), fs.readFileSync(join(folder, 'x.catar')));
 });
 
+test('a pipe that is given by name is refused, not taken for standard input', async (t) => {
+  const stdin = golden('mini/many.catar');
+  const script = `${process.execPath} ${CASYNC} list --what=archive /dev/fd/3 3< <(true)`;
+  const child = spawn('bash', ['-c', script], { stdio: ['pipe', 'pipe', 'pipe'] });
+  child.stdin.on('error', () => {});
+  child.stdin.end(stdin);
+  let text = '';
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (bytes) => (text += bytes));
+  t.is(await new Promise((resolve) => child.once('close', resolve)), 1);
+  t.is(text, 'Input is neither a file or directory. Refusing.\n');
+});
+
 test('an index to standard output is exactly the index', async (t) => {
   const { blob, index, store } = await makeBlob(t);
   const result = await succeed(
