@@ -7,6 +7,7 @@ import { type ChunkSizes, DEFAULT_CHUNK_SIZES, parseChunkSizes } from '../format
 import { CasError } from '../formats/errors.ts';
 import { parseFeature } from '../formats/feature-flags.ts';
 import { parseSize } from '../formats/size.ts';
+import type { SyncMode } from '../lib/local-store.node.ts';
 import type { CodecName } from '../store/transforms.ts';
 import type { OptionShape } from './getopt.ts';
 import {
@@ -59,6 +60,7 @@ export interface Options {
   /** Undefined where neither `--digest` nor `CASYNC_DIGEST` says anything. */
   digest: DigestName | undefined;
   compression: CodecName;
+  sync: SyncMode;
 }
 
 /** Raised by options that answer instead of working; the text goes to stdout, status 0. */
@@ -102,6 +104,7 @@ export function defaultOptions(environment: Readonly<Record<string, string | und
     mkdir: true,
     digest: environment.CASYNC_DIGEST ? readDigest(environment.CASYNC_DIGEST) : undefined,
     compression: 'zstd',
+    sync: 'group',
   };
 }
 
@@ -123,6 +126,11 @@ function readCompression(value: string): CodecName {
   if (value === 'default') return 'zstd';
   if (value === 'zstd' || value === 'xz' || value === 'gzip') return value;
   throw badParameter('compression', value);
+}
+
+function readSync(value: string): SyncMode {
+  if (value === 'group' || value === 'none') return value;
+  throw badParameter('sync', value);
 }
 
 function readFeature(name: 'with' | 'without', value: string): bigint {
@@ -236,6 +244,9 @@ export const OPTION_TABLE: readonly OptionRow[] = [
   }),
   valueRow('compression', '=NAME', 'Compression of new chunks: zstd, xz or gzip', (o, v) => {
     o.compression = readCompression(v);
+  }),
+  valueRow('sync', '=MODE', 'Make new chunks durable: group (default) or none', (o, v) => {
+    o.sync = readSync(v);
   }),
   valueRow('seed', '=PATH', 'No effect yet: data that may serve as chunks', (o, v) => {
     o.seeds.push(v);

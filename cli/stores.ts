@@ -1,15 +1,13 @@
-/** From options to opened stores: the one place where store, codecs, digests and native help meet. */
+/** From options to stores: which they are, described as data, and opened. */
 import type { DigestName } from '../formats/chunk-id.ts';
 import type { ChunkIndex } from '../formats/chunk-index.ts';
-import { createCodecs } from '../lib/compress/codecs.node.ts';
-import { createDigest } from '../lib/digest/digest.node.ts';
-import { syncFileSystem } from '../lib/os/file-system.node.ts';
-import { openLocalBackend } from '../store/backends/local.node.ts';
-import { openCastrStore } from '../store/castr-store.ts';
+import {
+  type LocalStoreDescription,
+  openLocalSource,
+  openLocalStore,
+} from '../lib/local-store.node.ts';
 import type { ChunkSource, ChunkStore } from '../store/chunk-store.ts';
 import { defaultStore } from '../store/location.ts';
-import type { Digest } from '../store/transforms.ts';
-import { openFallbackSource } from '../store/wrap/fallback.ts';
 import type { Context } from './context.ts';
 import { localPath, STANDARD_STREAM } from './kinds.ts';
 
@@ -24,33 +22,50 @@ export function mainStore(index: string, context: Context): string {
   return index === STANDARD_STREAM ? DEFAULT_STORE : defaultStore(index);
 }
 
-function openStore(word: string, digests: readonly Digest[], context: Context): ChunkStore {
+function describeStore(word: string, digest: DigestName, context: Context): LocalStoreDescription {
   const { options, environment } = context;
-  const backend = openLocalBackend(localPath(word), { syncFileSystem });
-  return openCastrStore(backend, {
-    digests,
-    codecs: createCodecs(),
+  return {
+    folder: localPath(word),
+    digests: [digest],
     compression: options.compression,
     suffix: environment.CASYNC_COMPRESSED_CHUNK_SUFFIX || DEFAULT_SUFFIX,
-  });
+    sync: options.sync,
+  };
 }
 
 /** @param index word that names the index to be made */
+export function describeStoreForWriting(
+  index: string,
+  digest: DigestName,
+  context: Context,
+): LocalStoreDescription {
+  return describeStore(mainStore(index, context), digest, context);
+}
+
+/** All stores that the chunks of `index` may come from, in order. @param word names the index */
+export function describeStoresForReading(
+  word: string,
+  index: ChunkIndex,
+  context: Context,
+): readonly LocalStoreDescription[] {
+  const names = [mainStore(word, context), ...context.options.extraStores];
+  return names.map((name) => describeStore(name, index.digest, context));
+}
+
+/** Opens {@link describeStoreForWriting}. */
 export function openStoreForWriting(
   index: string,
   digest: DigestName,
   context: Context,
 ): ChunkStore {
-  return openStore(mainStore(index, context), [createDigest(digest)], context);
+  return openLocalStore(describeStoreForWriting(index, digest, context));
 }
 
-/** All stores that the chunks of `index` may come from, in order. @param word names the index */
+/** Opens {@link describeStoresForReading}. */
 export function openStoreForReading(
   word: string,
   index: ChunkIndex,
   context: Context,
 ): ChunkSource {
-  const digests = [createDigest(index.digest)];
-  const names = [mainStore(word, context), ...context.options.extraStores];
-  return openFallbackSource(names.map((name) => openStore(name, digests, context)));
+  return openLocalSource(describeStoresForReading(word, index, context));
 }

@@ -8,7 +8,7 @@ import { chunkKey, parseChunkKey } from '../formats/chunk-path.ts';
 import { DEFAULT_DECODE_LIMITS } from '../formats/decode-limits.ts';
 import { CasError, isCasError } from '../formats/errors.ts';
 import type { ObjectBackend, SignalOption } from './backend.ts';
-import type { ListedChunk, ManagedChunkStore } from './chunk-store.ts';
+import type { GetOptions, ListedChunk, ManagedChunkStore } from './chunk-store.ts';
 import { detectCodec } from './codec-magic.ts';
 import { ChunkDamaged, ChunkMissing, StorageError } from './errors.ts';
 import { isObjectKey } from './object-key.ts';
@@ -84,13 +84,11 @@ class CastrStore implements ManagedChunkStore {
     return false;
   }
 
-  async get(
-    id: ChunkId,
-    { signal, expectedSize }: SignalOption & { readonly expectedSize?: number } = {},
-  ): Promise<Uint8Array> {
+  async get(id: ChunkId, { signal, expectedSize, into }: GetOptions = {}): Promise<Uint8Array> {
     const ceiling = expectedSize ?? this.#maxChunkSize;
     const stored = await this.#read(id, ceiling + STORED_OVERHEAD, signalOption(signal));
-    const plain = await this.#decode(id, stored, ceiling);
+    const output = expectedSize === undefined ? undefined : into;
+    const plain = await this.#decode(id, stored, ceiling, output);
     if (plain.length === 0) throw this.#damaged(id, 'no bytes');
     if (expectedSize !== undefined && plain.length !== expectedSize) {
       throw this.#damaged(id, `${plain.length} bytes instead of ${expectedSize}`);
@@ -161,12 +159,17 @@ class CastrStore implements ManagedChunkStore {
     throw new ChunkMissing({ subject: this.#subject(id), reason, cause: missing });
   }
 
-  async #decode(id: ChunkId, stored: Stored, ceiling: number): Promise<Uint8Array> {
-    if (stored.isPlain) return stored.bytes;
+  async #decode(
+    id: ChunkId,
+    stored: Stored,
+    ceiling: number,
+    output: Uint8Array | undefined,
+  ): Promise<Uint8Array> {
+    if (stored.isPlain) return placed(stored.bytes, ceiling, output);
     const name = detectCodec(stored.bytes);
     if (name === undefined) throw this.#damaged(id, 'unknown compression');
     try {
-      return await this.#codecs[name].decompress(stored.bytes, ceiling);
+      return await this.#codecs[name].decompress(stored.bytes, ceiling, output);
     } catch (error) {
       const isDamage = isCasError(error) && DAMAGE.has(error.code);
       throw isDamage ? this.#damaged(id, `cannot be decoded: ${error.message}`, error) : error;
@@ -188,6 +191,13 @@ class CastrStore implements ManagedChunkStore {
     const reason = `${this.#codec.name} does not give back what it compressed`;
     throw new StorageError('IO', { subject: this.#subject(id), step: 'compress', reason, cause });
   }
+}
+
+/** Plain bytes that need no decoding, where the caller wants them, as codecs do it. */
+function placed(plain: Uint8Array, ceiling: number, output: Uint8Array | undefined): Uint8Array {
+  if (output === undefined || output.length < ceiling || plain.length > ceiling) return plain;
+  output.set(plain);
+  return output.subarray(0, plain.length);
 }
 
 function signalOption(signal: AbortSignal | undefined): SignalOption {

@@ -2,6 +2,17 @@
 import type { ChunkId } from '../formats/chunk-id.ts';
 import type { SignalOption } from './backend.ts';
 
+export interface GetOptions extends SignalOption {
+  /** Size of the chunk in bytes, as the index says; another size is damage. */
+  readonly expectedSize?: number;
+  /**
+   * Memory for the chunk, used together with `expectedSize` if it has room for so many bytes: the
+   * result is then a view of its beginning. What lies behind is undefined, and all of it after a
+   * failure.
+   */
+  readonly into?: Uint8Array;
+}
+
 /** Somewhere chunks can be read from. Every implementation passes test/conformance/chunk-store.ts. */
 export interface ChunkSource {
   /** For messages; never contains credentials. */
@@ -11,10 +22,7 @@ export interface ChunkSource {
    * The chunk's plain bytes, verified against the id.
    * @throws ChunkMissing | ChunkDamaged | StorageError
    */
-  get(
-    id: ChunkId,
-    options?: SignalOption & { readonly expectedSize?: number },
-  ): Promise<Uint8Array>;
+  get(id: ChunkId, options?: GetOptions): Promise<Uint8Array>;
   close(): Promise<void>;
 }
 

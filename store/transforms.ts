@@ -27,10 +27,13 @@ export interface Codec {
   compress(plain: Uint8Array): Awaitable<Uint8Array>;
   /**
    * Decodes exactly one stream with nothing behind it.
+   * @param output memory for the plain bytes. If it has room for `ceiling` bytes, the result is a
+   * view of its beginning; what lies behind the result, and all of it after a failure, is undefined.
+   * Without it the result is a new array.
    * @throws LimitExceeded as soon as more than `ceiling` bytes would come out
    * @throws FormatError on damaged, truncated or trailing data
    */
-  decompress(stored: Uint8Array, ceiling: number): Awaitable<Uint8Array>;
+  decompress(stored: Uint8Array, ceiling: number, output?: Uint8Array): Awaitable<Uint8Array>;
 }
 
 /** All codecs of a program, for stores that must read whatever they find. */

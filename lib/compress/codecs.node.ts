@@ -22,6 +22,6 @@ function onFirstUse(name: Codec['name'], create: () => Codec): Codec {
   return {
     name,
     compress: (plain) => get().compress(plain),
-    decompress: (stored, ceiling) => get().decompress(stored, ceiling),
+    decompress: (stored, ceiling, output) => get().decompress(stored, ceiling, output),
   };
 }

@@ -3,7 +3,7 @@ import * as zlib from 'node:zlib';
 import { readU32 } from '../../formats/bytes.ts';
 import { FormatError, LimitExceeded } from '../../formats/errors.ts';
 import type { Codec } from '../../store/transforms.ts';
-import { plainArray } from './plain-array.ts';
+import { plainArray, plainResult } from './plain-array.ts';
 
 const LEVEL = 6;
 const FIXED_HEADER_LENGTH = 10;
@@ -37,7 +37,7 @@ export function createGzipCodec(): Codec {
 }
 
 /** Header and trailer are read here, because node:zlib hides what lies behind the first member. */
-function decompress(stored: Uint8Array, ceiling: number): Uint8Array {
+function decompress(stored: Uint8Array, ceiling: number, output?: Uint8Array): Uint8Array {
   const start = headerLength(stored);
   const { buffer: plain, engine } = inflate(stored.subarray(start), ceiling);
   const end = start + engine.bytesWritten;
@@ -45,7 +45,7 @@ function decompress(stored: Uint8Array, ceiling: number): Uint8Array {
   if (stored.length > end + TRAILER_LENGTH) throw damaged(end + TRAILER_LENGTH, 'end expected');
   if (readU32(stored, end) !== zlib.crc32(plain)) throw damaged(end, 'checksum differs');
   if (readU32(stored, end + 4) !== plain.length >>> 0) throw damaged(end + 4, 'length differs');
-  return plainArray(plain);
+  return plainResult(plain, ceiling, output);
 }
 
 function inflate(deflated: Uint8Array, ceiling: number): InflateResult {

@@ -6,7 +6,7 @@ import { FormatError, LimitExceeded } from '../../formats/errors.ts';
 import type { Codec } from '../../store/transforms.ts';
 import { PipelineError } from '../errors.ts';
 import { loadKoffi } from '../os/koffi.node.ts';
-import { plainArray } from './plain-array.ts';
+import { plainArray, roomFor } from './plain-array.ts';
 import { xzPlainSize } from './xz-stream.ts';
 
 const LIBRARY = 'liblzma.so.5';
@@ -111,8 +111,10 @@ export function createNativeXzCodec(): Codec | undefined {
       if (result === STREAM_END) return scratch.slice(0, length);
       throw new PipelineError('IO', { step: LIBRARY, reason: `error ${result}` });
     },
-    decompress(stored, ceiling) {
-      const plain = plainArray(Buffer.allocUnsafeSlow(xzPlainSize(stored, ceiling)));
+    decompress(stored, ceiling, output) {
+      const size = xzPlainSize(stored, ceiling);
+      const room = roomFor(ceiling, output)?.subarray(0, size);
+      const plain = room ?? plainArray(Buffer.allocUnsafeSlow(size));
       const result = library.decompress(plain, stored);
       if (result === OK) return plain;
       if (result === MEMORY_LIMIT_ERROR) {

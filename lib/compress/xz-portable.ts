@@ -2,6 +2,7 @@
 import { FormatError } from '../../formats/errors.ts';
 import type { Codec } from '../../store/transforms.ts';
 import { PipelineError } from '../errors.ts';
+import { roomFor } from './plain-array.ts';
 import { xzPlainSize } from './xz-stream.ts';
 
 /** A codec that decodes; its `compress` throws PipelineError `UNSUPPORTED`. */
@@ -14,8 +15,9 @@ export function createPortableXzCodec(): Codec {
         reason: 'the library liblzma.so.5 (or the package koffi) is not available',
       });
     },
-    async decompress(stored, ceiling) {
-      const plain = new Uint8Array(xzPlainSize(stored, ceiling));
+    async decompress(stored, ceiling, output) {
+      const size = xzPlainSize(stored, ceiling);
+      const plain = roomFor(ceiling, output)?.subarray(0, size) ?? new Uint8Array(size);
       const { XzReadableStream } = await import('xz-decompress');
       const pieces = new XzReadableStream(streamOf(stored)).getReader();
       let length = 0;

@@ -7,7 +7,7 @@ import { FormatError } from '../../formats/errors.ts';
 import type { Codec } from '../../store/transforms.ts';
 import { PipelineError } from '../errors.ts';
 import { loadKoffi } from '../os/koffi.node.ts';
-import { plainArray } from './plain-array.ts';
+import { plainArray, roomFor } from './plain-array.ts';
 import { tooLarge, zstdCapacity } from './zstd-frame.ts';
 
 const LIBRARY = 'libzstd.so.1';
@@ -25,7 +25,7 @@ interface Libzstd {
   compressBound(size: number): number;
   /** `plain` as one frame in `output`, which has room for it. @returns length of the frame */
   compress(output: Uint8Array, plain: Uint8Array): number;
-  decompress(output: Uint8Array, stored: Uint8Array): number;
+  decompress(output: Uint8Array, capacity: number, stored: Uint8Array): number;
   errorName(result: number): string;
 }
 
@@ -50,8 +50,8 @@ function loadLibzstd(): Libzstd | undefined {
     return {
       compressBound: library.func('size_t ZSTD_compressBound(size_t)'),
       errorName: library.func('const char* ZSTD_getErrorName(intptr_t)'),
-      decompress: (output, stored) =>
-        decompress(decompressContext, output, output.length, stored, stored.length),
+      decompress: (output, capacity, stored) =>
+        decompress(decompressContext, output, capacity, stored, stored.length),
       compress(output, plain) {
         reset(context, RESET_SESSION);
         const out = { address: output, size: output.length, offset: 0 };
@@ -88,7 +88,7 @@ function createChecked(): Codec | undefined {
   const stored = new Uint8Array(library.compressBound(1));
   const length = library.compress(stored, Uint8Array.of(7));
   const plain = new Uint8Array(2);
-  const works = length > 0 && library.decompress(plain, stored.subarray(0, length)) === 1;
+  const works = length > 0 && library.decompress(plain, 2, stored.subarray(0, length)) === 1;
   return works && plain[0] === 7 ? createCodec(library) : undefined;
 }
 
@@ -103,12 +103,14 @@ function createCodec(library: Libzstd): Codec {
       if (length < 0) throw compressionFailure(library.errorName(length));
       return scratch.slice(0, length);
     },
-    decompress(stored, ceiling) {
-      const output = plainArray(Buffer.allocUnsafeSlow(zstdCapacity(stored, ceiling)));
-      const length = library.decompress(output, stored);
-      if (length === output.length) return output;
-      if (length >= 0) return output.slice(0, length);
-      if (length === ERROR_DESTINATION_TOO_SMALL && output.length === ceiling) {
+    decompress(stored, ceiling, output) {
+      const capacity = zstdCapacity(stored, ceiling);
+      const room = roomFor(ceiling, output);
+      const plain = room ?? plainArray(Buffer.allocUnsafeSlow(capacity));
+      const length = library.decompress(plain, capacity, stored);
+      if (length === plain.length) return plain;
+      if (length >= 0) return room ? plain.subarray(0, length) : plain.slice(0, length);
+      if (length === ERROR_DESTINATION_TOO_SMALL && capacity === ceiling) {
         throw tooLarge(ceiling);
       }
       if (length === ERROR_MEMORY) throw compressionFailure(library.errorName(length));

@@ -1,7 +1,7 @@
 /** zstd as WebAssembly: the implementation that runs everywhere. Loaded on first use. */
 import { FormatError } from '../../formats/errors.ts';
 import type { Codec } from '../../store/transforms.ts';
-import { plainArray } from './plain-array.ts';
+import { plainArray, plainResult } from './plain-array.ts';
 import { tooLarge, zstdCapacity } from './zstd-frame.ts';
 
 const LEVEL = 3;
@@ -33,11 +33,11 @@ export function createPortableZstdCodec(): Codec {
       const wasm = await loadOnce();
       return plainArray(wasm.compress(plain, LEVEL));
     },
-    async decompress(stored, ceiling) {
+    async decompress(stored, ceiling, output) {
       const capacity = zstdCapacity(stored, ceiling);
       const wasm = await loadOnce();
       try {
-        return plainArray(wasm.decompress(stored, capacity));
+        return plainResult(wasm.decompress(stored, capacity), ceiling, output);
       } catch {
         if (capacity === ceiling) throw tooLarge(ceiling);
         throw new FormatError('zstd', 'frame', 0, 'decodable data expected');

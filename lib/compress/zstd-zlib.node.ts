@@ -2,7 +2,7 @@
 import * as zlib from 'node:zlib';
 import { FormatError } from '../../formats/errors.ts';
 import type { Codec } from '../../store/transforms.ts';
-import { plainArray } from './plain-array.ts';
+import { plainArray, plainResult } from './plain-array.ts';
 import { tooLarge, zstdCapacity } from './zstd-frame.ts';
 
 const PARAMETER_LEVEL = 100;
@@ -26,11 +26,11 @@ export function createNodeZstdCodec(): Codec | undefined {
   return {
     name: 'zstd',
     compress: (plain) => plainArray(node.zstdCompressSync(plain, { params })),
-    decompress(stored, ceiling) {
+    decompress(stored, ceiling, output) {
       const capacity = zstdCapacity(stored, ceiling);
       try {
         const plain = node.zstdDecompressSync(stored, { maxOutputLength: Math.max(1, capacity) });
-        if (plain.length <= capacity) return plainArray(plain);
+        if (plain.length <= capacity) return plainResult(plain, ceiling, output);
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== 'ERR_BUFFER_TOO_LARGE') {
           throw new FormatError('zstd', 'frame', 0, 'decodable data expected');

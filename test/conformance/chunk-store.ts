@@ -26,6 +26,32 @@ export function chunkStoreSuite(name: string, create: ChunkStoreFactory): void {
     await store.close();
   });
 
+  test(`${name}: reads into memory of the caller that has room for the chunk`, async (t) => {
+    const store = create(t);
+    for (const plain of CHUNKS) await store.put(digest.hash(plain), plain);
+    await store.flush();
+    for (const plain of CHUNKS) {
+      const id = digest.hash(plain);
+      const expectedSize = plain.length;
+      const into = new Uint8Array(new SharedArrayBuffer(plain.length + 9), 4, plain.length + 1);
+      const found = await store.get(id, { expectedSize, into });
+      t.is(found.buffer, into.buffer);
+      t.is(found.byteOffset, 4);
+      t.deepEqual(found.slice(), plain);
+      const small = new Uint8Array(plain.length - 1);
+      t.deepEqual(await store.get(id, { expectedSize, into: small }), plain);
+      t.deepEqual(await store.get(id, { into }), plain);
+    }
+  });
+
+  test(`${name}: results belong to the caller`, async (t) => {
+    const store = create(t);
+    for (const plain of CHUNKS) await store.put(digest.hash(plain), plain);
+    await store.flush();
+    const found = await Promise.all(CHUNKS.map((plain) => store.get(digest.hash(plain))));
+    for (const [i, plain] of CHUNKS.entries()) t.deepEqual(found[i], plain);
+  });
+
   test(`${name}: a chunk that is there is not stored again`, async (t) => {
     const store = create(t);
     const id = digest.hash(text(100));

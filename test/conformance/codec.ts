@@ -28,9 +28,10 @@ async function outcome(
   codec: Codec,
   stored: Uint8Array,
   ceiling: number,
+  output?: Uint8Array,
 ): Promise<Uint8Array | string> {
   try {
-    return await codec.decompress(stored, ceiling);
+    return await codec.decompress(stored, ceiling, output);
   } catch (error) {
     if (isCasError(error)) return error.code;
     throw error;
@@ -73,6 +74,37 @@ function roundTrips(name: string, codec: Codec, compress: Codec['compress']): vo
     t.deepEqual(await codec.decompress(storedB, b.length), b);
     t.is(storedA.constructor, Uint8Array);
     t.is(plainA.constructor, Uint8Array);
+  });
+
+  test(`${name}: decodes into memory of the caller that has room for the ceiling`, async (t) => {
+    for (const [what, plain] of Object.entries(SAMPLES)) {
+      const stored = await compress(plain);
+      const room = new Uint8Array(new SharedArrayBuffer(plain.length + 200), 50, plain.length + 10);
+      room.fill(0xee);
+      const result = await codec.decompress(stored, plain.length, room);
+      t.is(result.buffer, room.buffer, what);
+      t.is(result.byteOffset, 50);
+      t.deepEqual(result.slice(), plain.slice());
+      t.true(room.subarray(plain.length).every((byte) => byte === 0xee));
+      const small = new Uint8Array(plain.length - 1);
+      const other = await codec.decompress(stored, plain.length, small);
+      t.not(other.buffer, small.buffer);
+      t.deepEqual(other, plain);
+    }
+  });
+
+  test(`${name}: never writes behind the ceiling`, async (t) => {
+    for (const plain of [text(50_000), noise(50_000), new Uint8Array(50_000)]) {
+      const stored = await compress(plain);
+      const room = new Uint8Array(60_000).fill(0xee);
+      for (const ceiling of [0, 1, 100, plain.length - 1]) {
+        t.is(await outcome(codec, stored, ceiling, room), 'LIMIT_EXCEEDED');
+        t.true(
+          room.subarray(ceiling).every((byte) => byte === 0xee),
+          `${ceiling}`,
+        );
+      }
+    }
   });
 
   test(`${name}: works on views of shared memory`, async (t) => {

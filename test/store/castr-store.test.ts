@@ -87,6 +87,10 @@ test('an uncompressed chunk is read, after the compressed name', async (t) => {
   const store = await storeWith(PLAIN, NAME);
   t.deepEqual(await store.get(ID), PLAIN);
   t.deepEqual(await store.get(ID, { expectedSize: PLAIN.length }), PLAIN);
+  const into = new Uint8Array(1000);
+  const placed = await store.get(ID, { expectedSize: PLAIN.length, into });
+  t.is(placed.buffer, into.buffer);
+  t.deepEqual(placed, PLAIN);
   t.is(await store.put(ID, PLAIN), 'present');
   const damaged = await storeWith(text(299), NAME);
   await t.throwsAsync(damaged.get(ID), { code: 'CHUNK_DAMAGED' });
