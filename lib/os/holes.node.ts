@@ -1,4 +1,4 @@
-/** Holes: ranges of a file that read as zeros and take no space. Used by extraction. */
+/** Holes: ranges of a file that read as zeros and take no space. Used by `make` and by extraction. */
 import { constants } from 'node:os';
 import { lastErrno, libc } from './libc.node.ts';
 import { systemFailure } from './system-error.node.ts';
@@ -19,4 +19,19 @@ export function punchHole(fd: number, offset: number, length: number): boolean {
   const failure = lastErrno();
   if (UNSUPPORTED.has(failure)) return false;
   throw systemFailure('punch hole', failure);
+}
+
+const SEEK_DATA = 3;
+
+/**
+ * Offset of the first byte at or behind `offset` that is not in a hole; `offset` itself where the
+ * system cannot tell. Moves the position of the descriptor.
+ * @returns undefined if only a hole follows
+ */
+export function nextData(fd: number, offset: number): number | undefined {
+  const lseek = libc()?.lseek;
+  if (lseek === undefined) return offset;
+  const found = lseek(fd, offset, SEEK_DATA);
+  if (found >= 0) return Math.max(found, offset);
+  return lastErrno() === errno.ENXIO ? undefined : offset;
 }

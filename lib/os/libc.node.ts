@@ -14,6 +14,7 @@ export type Address = unknown;
 
 /** Functions that some C libraries lack. */
 interface NewerLibc {
+  lseek(fd: number, offset: number, whence: number): number;
   statx(directory: number, path: Memory, flags: number, mask: number, out: Memory): number;
   renameat2(fromDir: number, from: Memory, toDir: number, to: Memory, flags: number): number;
   syncfs(fd: number): number;
@@ -50,6 +51,7 @@ export interface Libc extends Partial<NewerLibc> {
 
 const PROTOTYPES: { readonly [Name in keyof Libc]-?: string } = {
   statx: 'int statx(int, const void *, int, uint32_t, void *)',
+  lseek: 'int64_t lseek64(int, int64_t, int)',
   openat: 'int openat(int, const void *, int, ...)',
   lgetxattr: 'long lgetxattr(const void *, const void *, void *, size_t)',
   getxattr: 'long getxattr(const void *, const void *, void *, size_t)',
@@ -81,6 +83,7 @@ const PROTOTYPES: { readonly [Name in keyof Libc]-?: string } = {
 };
 
 const NEWER: ReadonlySet<string> = new Set<keyof NewerLibc>([
+  'lseek',
   'statx',
   'renameat2',
   'syncfs',
