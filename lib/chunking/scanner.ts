@@ -1,14 +1,12 @@
 /** The seam between chunking algorithms and everything that needs chunk ends. */
 
-/** Finds chunk ends. Owns no buffers and reads nothing; the rolling hash is its only state. */
+/** Finds chunk ends. Keeps nothing between calls; the cuts of an input depend on its bytes alone. */
 export interface ChunkScanner {
   /**
-   * Looks at the next bytes of the current chunk.
-   * @returns how many of them complete the chunk (1 .. bytes.length; the next call starts the next
-   * chunk with the byte behind them), or -1 if the chunk goes on behind all of them.
-   * The result does not depend on how the input is cut into calls.
+   * @param bytes not empty; begins at the start of a chunk and holds at least the maximum chunk size
+   * (or 48 bytes, if that is more), or everything up to the end of the input
+   * @returns length of the first chunk, 1 .. bytes.length
+   * @throws PipelineError `USAGE` where the chunk sizes do not allow to cut this input
    */
-  scan(bytes: Uint8Array): number;
-  /** Start of a new input. */
-  reset(): void;
+  firstChunk(bytes: Uint8Array): number;
 }

@@ -1,25 +1,23 @@
 /** Turns a stream of bytes, pushed in any portions, into whole chunks. Used by every `make`. */
 import type { ChunkSizes } from '../../formats/chunk-sizes.ts';
-import { PipelineError } from '../errors.ts';
 import type { ChunkScanner } from './scanner.ts';
 
-const FIRST_CAPACITY = 65536;
+/** Portions are collected to several chunks, so that few bytes are moved per chunk. */
+const CAPACITY_CHUNKS = 4;
+const SMALLEST_MAXIMUM = 65536;
 
-/**
- * The chunks come out as contiguous views, each valid until the iteration goes on. A chunk that lies
- * within one portion is a view of that portion; only the others are copied together.
- */
+/** The chunks come out as contiguous views, each valid until the iteration goes on. */
 export class Splitter {
   readonly #scanner: ChunkScanner;
-  readonly #maxSize: number;
-  /** Holds the begin of a chunk whose end has not been pushed yet. */
+  /** With so many bytes at hand the scanner needs to know nothing of what follows. */
+  readonly #enough: number;
   #buffer = new Uint8Array(0);
-  #length = 0;
+  #start = 0;
+  #end = 0;
 
-  /** @param scanner at the start of an input; belongs to the splitter from now on */
   constructor(scanner: ChunkScanner, chunkSizes: ChunkSizes) {
     this.#scanner = scanner;
-    this.#maxSize = chunkSizes.max;
+    this.#enough = Math.max(SMALLEST_MAXIMUM, chunkSizes.max);
   }
 
   /**
@@ -30,46 +28,41 @@ export class Splitter {
   *push(bytes: Uint8Array): Generator<Uint8Array> {
     let rest = bytes;
     while (rest.length > 0) {
-      const length = this.#scanner.scan(rest);
-      if (length < 0) {
-        this.#keep(rest);
-        return;
-      }
-      yield this.#complete(rest.subarray(0, length));
-      rest = rest.subarray(length);
+      const taken = rest.subarray(0, this.#makeRoom(rest.length));
+      this.#buffer.set(taken, this.#end);
+      this.#end += taken.length;
+      rest = rest.subarray(taken.length);
+      while (this.#end - this.#start >= this.#enough) yield this.#next();
     }
   }
 
-  /** What is left, as the last chunk. @throws PipelineError like {@link push} */
+  /** What is left, as the last chunks. @throws PipelineError like {@link push} */
   *end(): Generator<Uint8Array> {
-    if (this.#length > 0) yield this.#complete(new Uint8Array(0));
+    while (this.#start < this.#end) yield this.#next();
   }
 
-  #complete(tail: Uint8Array): Uint8Array {
-    if (this.#length === 0) return this.#checked(tail);
-    this.#keep(tail);
-    const chunk = this.#buffer.subarray(0, this.#length);
-    this.#length = 0;
-    return this.#checked(chunk);
+  #next(): Uint8Array {
+    const bytes = this.#buffer.subarray(this.#start, this.#end);
+    const length = this.#scanner.firstChunk(bytes);
+    this.#start += length;
+    return bytes.subarray(0, length);
   }
 
-  /** The hash needs 48 bytes, so a smaller maximum cannot always be kept (chunker.md, "Cut rule"). */
-  #checked(chunk: Uint8Array): Uint8Array {
-    if (chunk.length <= this.#maxSize) return chunk;
-    throw new PipelineError('USAGE', {
-      step: 'cut into chunks',
-      reason: `chunk of ${chunk.length} bytes exceeds the maximum chunk size of ${this.#maxSize}`,
-    });
-  }
-
-  #keep(bytes: Uint8Array): void {
-    const length = this.#length + bytes.length;
-    if (length > this.#buffer.length) {
-      const buffer = new Uint8Array(Math.max(FIRST_CAPACITY, 2 * this.#buffer.length, length));
-      buffer.set(this.#buffer.subarray(0, this.#length));
+  /** @returns how many of the wanted bytes fit behind the end */
+  #makeRoom(wanted: number): number {
+    const free = this.#buffer.length - this.#end;
+    if (free >= Math.min(wanted, this.#enough)) return Math.min(wanted, free);
+    const held = this.#end - this.#start;
+    const capacity = Math.min(CAPACITY_CHUNKS * this.#enough, 2 * (held + wanted));
+    if (capacity > this.#buffer.length) {
+      const buffer = new Uint8Array(capacity);
+      buffer.set(this.#buffer.subarray(this.#start, this.#end));
       this.#buffer = buffer;
+    } else {
+      this.#buffer.copyWithin(0, this.#start, this.#end);
     }
-    this.#buffer.set(bytes, this.#length);
-    this.#length = length;
+    this.#start = 0;
+    this.#end = held;
+    return Math.min(wanted, this.#buffer.length - held);
   }
 }

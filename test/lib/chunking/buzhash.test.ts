@@ -4,9 +4,20 @@ import { BUZHASH_TABLE } from '../../../lib/chunking/buzhash-table.ts';
 import { discriminator } from '../../../lib/chunking/discriminator.ts';
 import { createScanner } from '../../../lib/chunking/scanner-choice.ts';
 import { scannerSuite } from '../../conformance/scanner.ts';
-import { vectors } from '../../helpers/golden.ts';
+import { noise, vectors } from '../../helpers/golden.ts';
 
-scannerSuite('reference scanner', createScanner);
+scannerSuite('reference scanner', (chunkSizes) =>
+  createScanner({ chunker: 'buzhash', chunkSizes }),
+);
+
+test('sizes that the window of the hash does not allow are refused', (t) => {
+  const chunkSizes = { min: 10, avg: 20, max: 40 };
+  const scanner = createScanner({ chunker: 'buzhash', chunkSizes });
+  t.is(scanner.firstChunk(noise(40)), 40);
+  for (const length of [41, 47, 48, 1000]) {
+    t.throws(() => scanner.firstChunk(noise(length)), { code: 'USAGE' }, `${length}`);
+  }
+});
 
 test('the table is the one of the format', (t) => {
   const bytes = new DataView(new ArrayBuffer(1024));

@@ -33,7 +33,7 @@ function makeIndex({ command }: Row, featureFlags: bigint, portion: number) {
   const digest = createDigest((option(command, 'digest') ?? 'sha512-256') as DigestName);
   const chunkSizes = parseChunkSizes(option(command, 'chunk-size') ?? 'auto');
   const blob = golden(command.slice(command.lastIndexOf(' ') + 1));
-  const splitter = new Splitter(createScanner(chunkSizes), chunkSizes);
+  const splitter = new Splitter(createScanner({ chunker: 'buzhash', chunkSizes }), chunkSizes);
   const builder = new IndexBuilder();
   for (let offset = 0; offset < blob.length; offset += portion) {
     for (const chunk of splitter.push(blob.subarray(offset, offset + portion))) {
