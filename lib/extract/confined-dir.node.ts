@@ -1,35 +1,33 @@
 /**
  * A directory held open by descriptor: the one place where extraction touches trees. Every operation
- * takes one checked name and reaches it through /proc/self/fd, so that neither names, planted links
- * nor directories that are swapped meanwhile lead outside (spec/promises.md, 5; spec/threats.md).
+ * takes one checked name and begins at the descriptor, so that neither names, planted links nor
+ * directories that are swapped meanwhile lead outside (spec/promises.md, 5; spec/threats.md).
  */
-import {
-  closeSync,
-  constants,
-  fchmodSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  renameSync,
-  rmdirSync,
-  symlinkSync,
-  unlinkSync,
-} from 'node:fs';
+import { closeSync, constants, fchmodSync, openSync, readdirSync } from 'node:fs';
 import type { NodeType } from '../../formats/catar-events.ts';
 import { nodeTypeOfMode } from '../../formats/catar-fields.ts';
 import { PipelineError } from '../errors.ts';
+import {
+  makeDirectoryAt,
+  openAt,
+  removeDirectoryAt,
+  renameAt,
+  symlinkAt,
+  unlinkAt,
+} from '../os/at.node.ts';
 import { type FileStat, statDescriptor } from '../os/file-stat.node.ts';
 import { createSubvolume } from '../os/inode-flags.node.ts';
 import { makeFifo, makeNode, makeSocket } from '../os/nodes.node.ts';
 import { exchange } from '../os/rename.node.ts';
 import { errnoOf, systemFailure } from '../os/system-error.node.ts';
-import { descriptorPath } from '../os/target.node.ts';
+import { descriptorPath, entryPath } from '../os/target.node.ts';
 import {
-  attempt,
   clearProtection,
-  ifPresent,
+  ERRNO,
+  needed,
   O_PATH,
   openIfDirectory,
+  openIfPresent,
   requireProc,
   run,
   unlock,
@@ -82,12 +80,10 @@ interface Removal {
 /** Errors of all methods are PipelineErrors without subject; the caller knows the path. */
 export class ConfinedDir {
   readonly fd: number;
-  readonly #prefix: Buffer;
   readonly #options: ConfinementOptions;
 
   private constructor(fd: number, options: ConfinementOptions) {
     this.fd = fd;
-    this.#prefix = Buffer.from(`/proc/self/fd/${fd}/`);
     this.#options = options;
   }
 
@@ -108,16 +104,16 @@ export class ConfinedDir {
    * @throws PipelineError `UNSAFE_TARGET` if others keep replacing it
    */
   openDirectory(name: Uint8Array, creation: DirectoryCreation): OpenedDirectory {
-    const path = this.#path(name);
+    checkEntryName(name);
     for (let tries = 0; tries < MAX_TRIES; tries++) {
-      const created = this.#makeDirectory(name, path, creation);
-      const fd = openIfDirectory(path);
+      const created = this.#makeDirectory(name, creation);
+      const fd = openIfDirectory(this.fd, name);
       if (fd !== undefined) {
         if (created && creation.asSubvolume === true) fchmodSync(fd, creation.permissions);
         if (!created && this.#options.undoImmutable === true) clearProtection(fd, true);
         return { directory: new ConfinedDir(fd, this.#options), created };
       }
-      this.#unlink(path, name);
+      this.#unlink(name);
     }
     const reason = 'somebody keeps replacing this directory';
     throw new PipelineError('UNSAFE_TARGET', { step: 'open directory', reason });
@@ -125,18 +121,33 @@ export class ConfinedDir {
 
   /** A new empty file, open for writing. @param permissions the umask applies. */
   createFile(name: Uint8Array, permissions: number): number {
-    const path = this.#path(name);
-    try {
-      return openSync(path, CREATE_FILE, permissions);
-    } catch (error) {
-      if (errnoOf(error) === 'EPERM') clearProtection(this.fd, false);
-      throw systemFailure('create file', error);
-    }
+    const fd = this.createFileUnlessTaken(name, permissions);
+    if (fd !== undefined) return fd;
+    throw systemFailure('create file', ERRNO.EEXIST);
+  }
+
+  /** Like {@link createFile}. @returns undefined if something has that name */
+  createFileUnlessTaken(name: Uint8Array, permissions: number): number | undefined {
+    checkEntryName(name);
+    const fd = openAt(this.fd, name, CREATE_FILE, permissions);
+    if (fd >= 0) return fd;
+    if (fd === -ERRNO.EEXIST) return undefined;
+    if (fd === -ERRNO.EPERM) clearProtection(this.fd, false);
+    throw systemFailure('create file', -fd);
   }
 
   createSymlink(name: Uint8Array, target: Uint8Array): void {
-    const path = this.#path(name);
-    run('create symbolic link', () => symlinkSync(Buffer.from(target), path));
+    if (this.createSymlinkUnlessTaken(name, target)) return;
+    throw systemFailure('create symbolic link', ERRNO.EEXIST);
+  }
+
+  /** Like {@link createSymlink}. @returns false if something has that name */
+  createSymlinkUnlessTaken(name: Uint8Array, target: Uint8Array): boolean {
+    checkEntryName(name);
+    const outcome = symlinkAt(this.fd, name, target);
+    if (outcome >= 0) return true;
+    if (outcome === -ERRNO.EEXIST) return false;
+    throw systemFailure('create symbolic link', -outcome);
   }
 
   /** @param permissions the umask applies. */
@@ -150,28 +161,29 @@ export class ConfinedDir {
 
   /** A descriptor that stands for the entry itself and allows to change its attributes. */
   openForAttributes(name: Uint8Array): number {
-    const path = this.#path(name);
-    return run('open', () => openSync(path, O_PATH | O_NOFOLLOW));
+    checkEntryName(name);
+    return needed('open', openAt(this.fd, name, O_PATH | O_NOFOLLOW));
   }
 
   /** Gives the complete `temporary` the place of `name`, whatever was there. */
   replace(temporary: Uint8Array, name: Uint8Array): void {
-    const from = this.#path(temporary);
-    const to = this.#path(name);
-    const rename = () => attempt(() => renameSync(from, to));
-    let failure = rename();
-    if (failure === 'EPERM' && this.#undoProtection(name)) failure = rename();
-    if (failure === undefined) return;
-    if (failure !== 'EISDIR') throw systemFailure('rename into place', failure);
+    checkEntryName(temporary);
+    checkEntryName(name);
+    let outcome = renameAt(this.fd, temporary, name);
+    if (outcome === -ERRNO.EPERM && this.#undoProtection(name)) {
+      outcome = renameAt(this.fd, temporary, name);
+    }
+    if (outcome >= 0) return;
+    if (outcome !== -ERRNO.EISDIR) throw systemFailure('rename into place', -outcome);
     this.#replaceDirectory(temporary, name);
   }
 
   /** Removes an entry with everything in it; succeeds if it is not there. */
   remove(name: Uint8Array): void {
-    const path = this.#path(name);
+    checkEntryName(name);
     for (let tries = 0; tries < MAX_TRIES; tries++) {
-      if (this.#unlink(path, name)) return;
-      const fd = openIfDirectory(path);
+      if (this.#unlink(name)) return;
+      const fd = openIfDirectory(this.fd, name);
       if (fd === undefined) continue;
       const directory = new ConfinedDir(fd, this.#options);
       try {
@@ -179,15 +191,15 @@ export class ConfinedDir {
       } finally {
         directory.close();
       }
-      if (this.#removeDirectory(path, name)) return;
+      if (this.#removeDirectory(name)) return;
     }
     throw systemFailure('remove', 'ENOTEMPTY');
   }
 
   /** Attributes of an entry, links not followed; undefined if it is not there. */
   lstat(name: Uint8Array): FileStat | undefined {
-    const path = this.#path(name);
-    const fd = ifPresent(() => openSync(path, O_PATH | O_NOFOLLOW));
+    checkEntryName(name);
+    const fd = openIfPresent(this.fd, name);
     if (fd === undefined) return undefined;
     try {
       return statDescriptor(fd);
@@ -198,7 +210,8 @@ export class ConfinedDir {
 
   /** All names, in no particular order. */
   list(): readonly Buffer[] {
-    return run('list directory', () => readdirSync(this.#prefix, { encoding: 'buffer' }));
+    const path = descriptorPath(this.fd);
+    return run('list directory', () => readdirSync(path, { encoding: 'buffer' }));
   }
 
   close(): void {
@@ -207,11 +220,11 @@ export class ConfinedDir {
 
   #path(name: Uint8Array): Buffer {
     checkEntryName(name);
-    return Buffer.concat([this.#prefix, name]);
+    return entryPath(this.fd, name);
   }
 
   /** @returns whether it was made. */
-  #makeDirectory(name: Uint8Array, path: Buffer, creation: DirectoryCreation): boolean {
+  #makeDirectory(name: Uint8Array, creation: DirectoryCreation): boolean {
     if (creation.asSubvolume === true) {
       try {
         createSubvolume(this.fd, name);
@@ -221,29 +234,30 @@ export class ConfinedDir {
         throw error;
       }
     }
-    const failure = attempt(() => mkdirSync(path, creation.permissions));
-    if (failure === undefined) return true;
-    if (failure === 'EEXIST') return false;
-    throw systemFailure('create directory', failure);
+    const outcome = makeDirectoryAt(this.fd, name, creation.permissions);
+    if (outcome >= 0) return true;
+    if (outcome === -ERRNO.EEXIST) return false;
+    throw systemFailure('create directory', -outcome);
   }
 
   /** @returns false if a directory is there. */
-  #unlink(path: Buffer, name: Uint8Array): boolean {
-    let failure = attempt(() => unlinkSync(path));
-    if (failure === 'EPERM' && this.#undoProtection(name))
-      failure = attempt(() => unlinkSync(path));
-    if (failure === undefined || failure === 'ENOENT') return true;
-    if (failure === 'EISDIR') return false;
-    throw systemFailure('remove', failure);
+  #unlink(name: Uint8Array): boolean {
+    let outcome = unlinkAt(this.fd, name);
+    if (outcome === -ERRNO.EPERM && this.#undoProtection(name)) outcome = unlinkAt(this.fd, name);
+    if (outcome >= 0 || outcome === -ERRNO.ENOENT) return true;
+    if (outcome === -ERRNO.EISDIR) return false;
+    throw systemFailure('remove', -outcome);
   }
 
   /** @returns false if something has appeared in it, or in its place. */
-  #removeDirectory(path: Buffer, name: Uint8Array): boolean {
-    let failure = attempt(() => rmdirSync(path));
-    if (failure === 'EPERM' && this.#undoProtection(name)) failure = attempt(() => rmdirSync(path));
-    if (failure === undefined || failure === 'ENOENT') return true;
-    if (failure === 'ENOTEMPTY' || failure === 'ENOTDIR') return false;
-    throw systemFailure('remove directory', failure);
+  #removeDirectory(name: Uint8Array): boolean {
+    let outcome = removeDirectoryAt(this.fd, name);
+    if (outcome === -ERRNO.EPERM && this.#undoProtection(name)) {
+      outcome = removeDirectoryAt(this.fd, name);
+    }
+    if (outcome >= 0 || outcome === -ERRNO.ENOENT) return true;
+    if (outcome === -ERRNO.ENOTEMPTY || outcome === -ERRNO.ENOTDIR) return false;
+    throw systemFailure('remove directory', -outcome);
   }
 
   /** A rename cannot replace a directory: they swap names, and the directory is removed then. */
@@ -253,8 +267,8 @@ export class ConfinedDir {
       return;
     }
     const aside = temporaryName(name);
-    run('rename aside', () => renameSync(this.#path(name), this.#path(aside)));
-    run('rename into place', () => renameSync(this.#path(temporary), this.#path(name)));
+    needed('rename aside', renameAt(this.fd, name, aside));
+    needed('rename into place', renameAt(this.fd, temporary, name));
     this.remove(aside);
   }
 
@@ -287,9 +301,9 @@ export class ConfinedDir {
       if (above !== undefined) above.directory.#removeEmptied(above.names.pop());
       return;
     }
-    const path = directory.#path(name);
-    if (directory.#unlink(path, name)) return;
-    const fd = openIfDirectory(path);
+    checkEntryName(name);
+    if (directory.#unlink(name)) return;
+    const fd = openIfDirectory(directory.fd, name);
     if (fd === undefined) return;
     const child = new ConfinedDir(fd, this.#options);
     if (stack.length < MAX_REMOVAL_DEPTH) {
@@ -299,15 +313,15 @@ export class ConfinedDir {
     }
     child.close();
     const nearer = Buffer.from(temporaryName(name));
-    run('remove', () => renameSync(path, this.#path(nearer)));
+    needed('remove', renameAt(directory.fd, name, nearer, this.fd));
     moved.push(nearer);
   }
 
   /** What others put there meanwhile is an error, not a reason to go on for ever. */
   #removeEmptied(name: Uint8Array | undefined): void {
     if (name === undefined) return;
-    const path = this.#path(name);
-    if (!this.#removeDirectory(path, name)) throw systemFailure('remove directory', 'ENOTEMPTY');
+    checkEntryName(name);
+    if (!this.#removeDirectory(name)) throw systemFailure('remove directory', 'ENOTEMPTY');
   }
 
   /**
@@ -318,7 +332,7 @@ export class ConfinedDir {
   #undoProtection(name: Uint8Array): boolean {
     const undo = this.#options.undoImmutable === true;
     const here = clearProtection(this.fd, undo);
-    const holder = ifPresent(() => openSync(this.#path(name), O_PATH | O_NOFOLLOW));
+    const holder = openIfPresent(this.fd, name);
     if (holder === undefined) return here;
     try {
       if (!MAY_BE_PROTECTED.has(nodeTypeOfMode(statDescriptor(holder).mode))) return here;

@@ -2,16 +2,21 @@
  * System calls of the confined directory that look at how they failed. Used by nothing else.
  */
 import { chmodSync, closeSync, constants, fchmodSync, openSync, statfsSync } from 'node:fs';
+import { constants as systemConstants } from 'node:os';
 import { PipelineError } from '../errors.ts';
+import { type Outcome, openAt } from '../os/at.node.ts';
 import { statDescriptor } from '../os/file-stat.node.ts';
 import { getInodeFlags, setInodeFlags } from '../os/inode-flags.node.ts';
-import { errnoOf, systemFailure } from '../os/system-error.node.ts';
+import { systemFailure } from '../os/system-error.node.ts';
 import { descriptorPath } from '../os/target.node.ts';
 
 /** Opens a file for its attributes only: neither reads it nor follows it. */
 export const O_PATH = 0o10000000;
 const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = constants;
 const OPEN_DIRECTORY = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
+
+/** Error numbers, positive. */
+export const ERRNO = systemConstants.errno;
 
 const PROC_TYPE = 0x9fa0;
 const APPEND_AND_IMMUTABLE = 0x30;
@@ -36,15 +41,13 @@ export function clearProtection(fd: number, undo: boolean): boolean {
  * Opens a directory, one that its owner has locked himself out of, too; links are not followed.
  * @returns undefined if something else or nothing is there
  */
-export function openIfDirectory(path: Buffer): number | undefined {
-  const failure: { name?: string } = {};
-  const fd = tryOpen(path, failure);
-  if (fd !== undefined) return unlock(fd);
-  if (failure.name === 'ENOENT' || failure.name === 'ENOTDIR' || failure.name === 'ELOOP') {
-    return undefined;
-  }
-  if (failure.name !== 'EACCES') throw systemFailure('open directory', failure.name);
-  const holder = run('open directory', () => openSync(path, O_PATH | O_DIRECTORY | O_NOFOLLOW));
+export function openIfDirectory(directory: number, name: Uint8Array): number | undefined {
+  const fd = openAt(directory, name, OPEN_DIRECTORY);
+  if (fd >= 0) return unlock(fd);
+  if (fd === -ERRNO.ENOENT || fd === -ERRNO.ENOTDIR || fd === -ERRNO.ELOOP) return undefined;
+  if (fd !== -ERRNO.EACCES) throw systemFailure('open directory', -fd);
+  const flags = O_PATH | O_DIRECTORY | O_NOFOLLOW;
+  const holder = needed('open directory', openAt(directory, name, flags));
   try {
     const self = descriptorPath(holder);
     const { mode } = statDescriptor(holder);
@@ -52,15 +55,6 @@ export function openIfDirectory(path: Buffer): number | undefined {
     return run('open directory', () => openSync(self, O_RDONLY | O_DIRECTORY));
   } finally {
     closeSync(holder);
-  }
-}
-
-function tryOpen(path: Buffer, failure: { name?: string }): number | undefined {
-  try {
-    return openSync(path, OPEN_DIRECTORY);
-  } catch (error) {
-    failure.name = errnoOf(error) ?? String(error);
-    return undefined;
   }
 }
 
@@ -95,22 +89,16 @@ export function run<T>(step: string, action: () => T): T {
   }
 }
 
-/** Name of the error, undefined on success. */
-export function attempt(action: () => void): string | undefined {
-  try {
-    action();
-    return undefined;
-  } catch (error) {
-    return errnoOf(error) ?? String(error);
-  }
+/** The result of a call that must succeed. @throws PipelineError without subject */
+export function needed(step: string, outcome: Outcome): number {
+  if (outcome >= 0) return outcome;
+  throw systemFailure(step, -outcome);
 }
 
-/** @returns undefined if nothing is there */
-export function ifPresent<T>(action: () => T): T | undefined {
-  try {
-    return action();
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return undefined;
-    throw systemFailure('open', error);
-  }
+/** Opens an entry, whatever it is, for its attributes only. @returns undefined if nothing is there */
+export function openIfPresent(directory: number, name: Uint8Array): number | undefined {
+  const fd = openAt(directory, name, O_PATH | O_NOFOLLOW);
+  if (fd >= 0) return fd;
+  if (fd === -ERRNO.ENOENT) return undefined;
+  throw systemFailure('open', -fd);
 }

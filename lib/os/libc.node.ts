@@ -19,10 +19,21 @@ interface NewerLibc {
   renameat2(fromDir: number, from: Memory, toDir: number, to: Memory, flags: number): number;
   syncfs(fd: number): number;
   fallocate(fd: number, mode: number, offset: number, length: number): number;
+  getdents64(fd: number, out: Memory, size: number): number;
 }
 
 export interface Libc extends Partial<NewerLibc> {
-  openat(directory: number, path: Memory, flags: number, type: 'uint32_t', mode: number): number;
+  openat(directory: number, path: Memory, flags: number, type?: 'uint32_t', mode?: number): number;
+  readlinkat(directory: number, path: Memory, out: Memory, size: number): number;
+  mkdirat(directory: number, path: Memory, mode: number): number;
+  symlinkat(target: Memory, directory: number, path: Memory): number;
+  renameat(fromDir: number, from: Memory, toDir: number, to: Memory): number;
+  unlinkat(directory: number, path: Memory, flags: number): number;
+  fchownat(directory: number, path: Memory, uid: number, gid: number, flags: number): number;
+  fchown(fd: number, uid: number, gid: number): number;
+  fchmod(fd: number, mode: number): number;
+  write(fd: number, data: Memory, size: number): number;
+  lseek(fd: number, offset: number, whence: number): number;
   lgetxattr(path: Memory, name: Memory, value: Memory, size: number): number;
   getxattr(path: Memory, name: Memory, value: Memory, size: number): number;
   fgetxattr(fd: number, name: Memory, value: Memory, size: number): number;
@@ -53,6 +64,16 @@ const PROTOTYPES: { readonly [Name in keyof Libc]-?: string } = {
   statx: 'int statx(int, const void *, int, uint32_t, void *)',
   lseek: 'int64_t lseek64(int, int64_t, int)',
   openat: 'int openat(int, const void *, int, ...)',
+  mkdirat: 'int mkdirat(int, const void *, uint32_t)',
+  symlinkat: 'int symlinkat(const void *, int, const void *)',
+  renameat: 'int renameat(int, const void *, int, const void *)',
+  unlinkat: 'int unlinkat(int, const void *, int)',
+  fchownat: 'int fchownat(int, const void *, uint32_t, uint32_t, int)',
+  fchown: 'int fchown(int, uint32_t, uint32_t)',
+  fchmod: 'int fchmod(int, uint32_t)',
+  write: 'long write(int, const void *, size_t)',
+  readlinkat: 'long readlinkat(int, const void *, void *, size_t)',
+  getdents64: 'long getdents64(int, void *, size_t)',
   lgetxattr: 'long lgetxattr(const void *, const void *, void *, size_t)',
   getxattr: 'long getxattr(const void *, const void *, void *, size_t)',
   fgetxattr: 'long fgetxattr(int, const void *, void *, size_t)',
@@ -88,6 +109,7 @@ const NEWER: ReadonlySet<string> = new Set<keyof NewerLibc>([
   'renameat2',
   'syncfs',
   'fallocate',
+  'getdents64',
 ]);
 
 type AsyncCall = (...parameters: readonly unknown[]) => void;
