@@ -10,13 +10,13 @@ import type { ChunkScanner } from './scanner.ts';
 import { leadingZeros } from './zero-run.ts';
 
 /** Bytes that the rolling hash looks at. */
-const BUZHASH_WINDOW = 48;
+export const BUZHASH_WINDOW = 48;
 
 /** Hash of a window of zeros. */
 const ZERO_HASH = hashWindow(new Uint8Array(BUZHASH_WINDOW));
 
 /** Substitution values of leaving bytes: rotated as often as the byte was carried along. */
-function leavingTable(): Int32Array {
+export function leavingTable(): Int32Array {
   return BUZHASH_TABLE.map((value) => rotateLeft(value, BUZHASH_WINDOW % 32));
 }
 

@@ -2,7 +2,9 @@
 import { type ChunkSizes, isFixedSize } from '../../formats/chunk-sizes.ts';
 import { PipelineError } from '../errors.ts';
 import { createBuzhashScanner } from './buzhash.ts';
+import { createFastCdcScanner } from './fastcdc.ts';
 import { createFixedScanner } from './fixed.ts';
+import { createKernelScanner, type ScanKernel } from './kernel/kernel.ts';
 import type { ChunkScanner } from './scanner.ts';
 
 /** The algorithms that find chunk ends in the content. */
@@ -12,6 +14,8 @@ export interface ScannerOptions {
   readonly chunker: ChunkerName;
   /** Valid in an index. If all three are equal, the chunker does not matter. */
   readonly chunkSizes: ChunkSizes;
+  /** Scans bytes in its memory much faster than the reference can. */
+  readonly kernel?: ScanKernel;
 }
 
 export function createScanner(options: ScannerOptions): ChunkScanner {
@@ -20,12 +24,11 @@ export function createScanner(options: ScannerOptions): ChunkScanner {
   return keepMaximum(chunkerFor(options), chunkSizes.max);
 }
 
-function chunkerFor({ chunker, chunkSizes }: ScannerOptions): ChunkScanner {
-  if (chunker === 'buzhash') return createBuzhashScanner(chunkSizes);
-  throw new PipelineError('UNSUPPORTED', {
-    step: 'choose a chunker',
-    reason: `${chunker} is not there yet`,
-  });
+function chunkerFor({ chunker, chunkSizes, kernel }: ScannerOptions): ChunkScanner {
+  if (chunker === 'fastcdc') return createFastCdcScanner(chunkSizes);
+  return kernel === undefined
+    ? createBuzhashScanner(chunkSizes)
+    : createKernelScanner(kernel, chunkSizes);
 }
 
 /** The hash needs 48 bytes, so a smaller maximum cannot always be kept (chunker.md, "Cut rule"). */
