@@ -1,5 +1,6 @@
 /**
- * Bundles cli/main.ts and everything below it into dist/casync.cjs. Run by `npm run build` and
+ * Bundles cli/main.ts and everything below it into dist/casync.cjs, and the script of its threads into
+ * dist/worker.cjs. Run by `npm run build` and
  * `prepack`, and by the launcher (casync.cjs) in a source checkout whose bundle is missing or old.
  */
 import { mkdirSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
@@ -27,8 +28,12 @@ export async function build(outFile = join(ROOT, 'dist', 'casync.cjs')) {
   const esbuild = await import('esbuild');
   const result = await esbuild.build({
     absWorkingDir: ROOT,
-    entryPoints: ['cli/main.ts'],
-    outfile: outFile,
+    entryPoints: [
+      { in: 'cli/main.ts', out: basename(outFile, '.cjs') },
+      { in: 'lib/work/worker.node.ts', out: 'worker' },
+    ],
+    outdir: dirname(outFile),
+    outExtension: { '.js': '.cjs' },
     bundle: true,
     write: false,
     platform: 'node',
@@ -45,9 +50,15 @@ export async function build(outFile = join(ROOT, 'dist', 'casync.cjs')) {
     logLevel: 'silent',
   });
   mkdirSync(dirname(outFile), { recursive: true });
-  // The map first: whoever sees the bundle finds its map.
-  const files = [...result.outputFiles].sort((a) => (a.path.endsWith('.map') ? -1 : 1));
+  // The bundle last: whoever sees it finds everything else.
+  const files = result.outputFiles.toSorted(
+    (a, b) => rank(a.path, outFile) - rank(b.path, outFile),
+  );
   for (const { path, contents } of files) publish(path, contents, startedMs - TIME_GRAIN_MS);
+}
+
+function rank(path, outFile) {
+  return path === outFile ? 1 : 0;
 }
 
 function publish(path, contents, modifiedMs) {

@@ -1,12 +1,7 @@
-/** From options to stores: which they are, described as data, and opened. */
+/** From options to stores: which they are, described as data. */
 import type { DigestName } from '../formats/chunk-id.ts';
 import type { ChunkIndex } from '../formats/chunk-index.ts';
-import {
-  type LocalStoreDescription,
-  openLocalSource,
-  openLocalStore,
-} from '../lib/local-store.node.ts';
-import type { ChunkSource, ChunkStore } from '../store/chunk-store.ts';
+import type { LocalStoreDescription } from '../lib/local-store.node.ts';
 import { defaultStore } from '../store/location.ts';
 import type { Context } from './context.ts';
 import { localPath, STANDARD_STREAM } from './kinds.ts';
@@ -50,22 +45,4 @@ export function describeStoresForReading(
 ): readonly LocalStoreDescription[] {
   const names = [mainStore(word, context), ...context.options.extraStores];
   return names.map((name) => describeStore(name, index.digest, context));
-}
-
-/** Opens {@link describeStoreForWriting}. */
-export function openStoreForWriting(
-  index: string,
-  digest: DigestName,
-  context: Context,
-): ChunkStore {
-  return openLocalStore(describeStoreForWriting(index, digest, context));
-}
-
-/** Opens {@link describeStoresForReading}. */
-export function openStoreForReading(
-  word: string,
-  index: ChunkIndex,
-  context: Context,
-): ChunkSource {
-  return openLocalSource(describeStoresForReading(word, index, context));
 }

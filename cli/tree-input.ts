@@ -10,8 +10,9 @@ import { walkTree } from '../lib/make/walk.node.ts';
 import { type EventHandler, readArchive } from '../lib/read/archive.ts';
 import type { ByteSource } from '../lib/read/byte-source.ts';
 import { openFileSource, openStreamSource } from '../lib/read/file-source.node.ts';
-import { openIndexSource } from '../lib/read/index-source.ts';
+import { openIndexSource } from '../lib/read/index-source.node.ts';
 import { createBreather } from '../lib/work/breathe.ts';
+import { defaultThreadCount } from '../lib/work/job-pool.node.ts';
 import type { Context } from './context.ts';
 import { readIndex } from './indexes.ts';
 import {
@@ -23,7 +24,7 @@ import {
   STANDARD_STREAM,
 } from './kinds.ts';
 import type { Kind } from './options.ts';
-import { openStoreForReading } from './stores.ts';
+import { describeStoresForReading } from './stores.ts';
 import {
   type EntryVerbs,
   informOfEntry,
@@ -63,8 +64,12 @@ export async function openArchiveIndex(
   context: Context,
 ): Promise<ArchiveInput> {
   const index = await readIndex(input, context);
-  const store = openStoreForReading(word, index, context);
-  const source = openIndexSource(index, store, { label: input.label, signal: context.signal });
+  const source = openIndexSource(index, {
+    source: describeStoresForReading(word, index, context),
+    threadCount: defaultThreadCount(),
+    label: input.label,
+    signal: context.signal,
+  });
   return { kind: 'archive', source, expectedFlags: index.featureFlags };
 }
 

@@ -10,6 +10,11 @@ export type DigestName = 'sha512-256' | 'sha256';
 export const CHUNK_ID_LENGTH = 32;
 
 const ID_PATTERN = /^[0-9a-f]{64}$/;
+const DIGITS = '0123456789abcdef';
+/** Values of the hex digits by character code. */
+const DIGIT_VALUES = Uint8Array.from({ length: 128 }, (_, code) =>
+  Math.max(0, DIGITS.indexOf(String.fromCharCode(code))),
+);
 const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
 
 /** The id written as `text`, or undefined if that is not a chunk id. */
@@ -27,6 +32,7 @@ export function chunkIdFromBytes(bytes: Uint8Array, offset = 0): ChunkId {
 /** Writes the id as 32 bytes at `offset`. */
 export function writeChunkId(id: ChunkId, bytes: Uint8Array, offset: number): void {
   for (let i = 0; i < CHUNK_ID_LENGTH; i++) {
-    bytes[offset + i] = Number.parseInt(id.slice(2 * i, 2 * i + 2), 16);
+    const high = DIGIT_VALUES[id.charCodeAt(2 * i)];
+    bytes[offset + i] = (high << 4) | DIGIT_VALUES[id.charCodeAt(2 * i + 1)];
   }
 }

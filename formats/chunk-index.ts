@@ -98,16 +98,28 @@ export class IndexBuilder {
   }
 
   add(id: ChunkId, size: number): void {
-    const end = this.totalSize + size;
     this.#reserve();
     writeChunkId(id, this.#ids, this.#count * CHUNK_ID_LENGTH);
-    this.#ends[this.#count++] = end;
+    this.#addEnd(size);
+  }
+
+  /** The same, with the id as bytes. @param digests of several chunks. @param i number of this one */
+  addDigest(digests: Uint8Array, i: number, size: number): void {
+    const digest = digests.subarray(i * CHUNK_ID_LENGTH, (i + 1) * CHUNK_ID_LENGTH);
+    this.#reserve();
+    this.#ids.set(digest, this.#count * CHUNK_ID_LENGTH);
+    this.#addEnd(size);
   }
 
   /** The index of all chunks added so far. The builder must not be used afterwards. */
   finish(header: IndexHeader): ChunkIndex {
     const ids = this.#ids.subarray(0, this.#count * CHUNK_ID_LENGTH);
     return new ChunkIndex(header, this.#ends.subarray(0, this.#count), ids);
+  }
+
+  #addEnd(size: number): void {
+    const end = this.totalSize + size;
+    this.#ends[this.#count++] = end;
   }
 
   #reserve(): void {

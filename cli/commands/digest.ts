@@ -9,13 +9,14 @@ import { readBlob, readStandardInput } from '../../lib/make/blob.node.ts';
 import { serializeTree, writeStream } from '../../lib/make/make.ts';
 import { locateNode } from '../../lib/read/archive.ts';
 import { digestArchive, digestRange } from '../../lib/read/digest-archive.ts';
-import { openIndexSource } from '../../lib/read/index-source.ts';
+import { openIndexSource } from '../../lib/read/index-source.node.ts';
 import { createBreather } from '../../lib/work/breathe.ts';
+import { defaultThreadCount } from '../../lib/work/job-pool.node.ts';
 import type { Context } from '../context.ts';
 import { readIndex } from '../indexes.ts';
 import { isStream, kindOfName, type OpenedInput, openInput, refuse } from '../kinds.ts';
 import type { Kind } from '../options.ts';
-import { openStoreForReading } from '../stores.ts';
+import { describeStoresForReading } from '../stores.ts';
 import { synchronize } from '../synchronize.ts';
 import {
   type ArchiveInput,
@@ -91,8 +92,12 @@ async function digestOfInput(
     }
     case 'blob-index': {
       const index = await readIndex(input, context);
-      const store = openStoreForReading(word, index, context);
-      const source = openIndexSource(index, store, { label: input.label, signal });
+      const source = openIndexSource(index, {
+        source: describeStoresForReading(word, index, context),
+        threadCount: defaultThreadCount(),
+        label: input.label,
+        signal,
+      });
       const breathe = createBreather();
       const own = createDigest(options.digest ?? index.digest);
       try {

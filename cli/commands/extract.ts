@@ -1,10 +1,11 @@
 /** `extract [INPUT] [OUTPUT] [SUBPATH]` (spec/command-line.md): a tree or a blob comes back. */
 import { type BigIntStats, fstatSync, statSync } from 'node:fs';
-import { assembleBlob } from '../../lib/extract/assemble.ts';
+import { assembleBlob } from '../../lib/extract/assemble.node.ts';
 import { openBlockTarget } from '../../lib/extract/open-target.node.ts';
 import { TreeExtractor } from '../../lib/extract/tree.node.ts';
 import { notInArchive } from '../../lib/read/archive.ts';
 import { createSubtreeFilter } from '../../lib/read/subtree.ts';
+import { defaultThreadCount } from '../../lib/work/job-pool.node.ts';
 import type { Context } from '../context.ts';
 import { readIndex } from '../indexes.ts';
 import {
@@ -17,7 +18,7 @@ import {
   settledKind,
 } from '../kinds.ts';
 import type { Kind } from '../options.ts';
-import { openStoreForReading } from '../stores.ts';
+import { describeStoresForReading } from '../stores.ts';
 import { synchronize } from '../synchronize.ts';
 import {
   closeTree,
@@ -69,17 +70,18 @@ async function extractBlob(
   context: Context,
 ): Promise<void> {
   const index = await readIndex(input, context);
-  const chunks = openStoreForReading(word, index, context);
   const { signal, onProgress } = context;
-  try {
-    const target = openBlockTarget(output === STANDARD_STREAM ? STDOUT : localPath(output), {
-      size: index.totalSize,
-      punchHoles: context.options.punchHoles,
-    });
-    await assembleBlob(index, chunks, target, { signal, onProgress });
-  } finally {
-    await chunks.close();
-  }
+  const source = describeStoresForReading(word, index, context);
+  const target = openBlockTarget(output === STANDARD_STREAM ? STDOUT : localPath(output), {
+    size: index.totalSize,
+    punchHoles: context.options.punchHoles,
+  });
+  await assembleBlob(index, target, {
+    source,
+    threadCount: defaultThreadCount(),
+    signal,
+    onProgress,
+  });
 }
 
 /** The last component of a path; empty for the root. */

@@ -3,10 +3,13 @@
 import { dirname, resolve } from 'node:path';
 import type { ChunkId } from '../../formats/chunk-id.ts';
 import { createDigest } from '../../lib/digest/digest.node.ts';
-import { blobSize, readBlob, readStandardInput } from '../../lib/make/blob.node.ts';
+import { readStandardInput, segmentsOfFile } from '../../lib/make/blob.node.ts';
 import type { ByteSink } from '../../lib/make/byte-sink.ts';
 import { openFileSink, openStreamSink } from '../../lib/make/file-sink.node.ts';
-import { makeIndex, serializeTree, writeStream } from '../../lib/make/make.ts';
+import { serializeTree, writeStream } from '../../lib/make/make.ts';
+import { type SegmentSource, segmentsOfStream } from '../../lib/make/segment.ts';
+import { makeIndex, StreamStorer } from '../../lib/make/store-stream.node.ts';
+import { defaultThreadCount } from '../../lib/work/job-pool.node.ts';
 import type { Context } from '../context.ts';
 import {
   isStream,
@@ -19,7 +22,7 @@ import {
   settledKind,
 } from '../kinds.ts';
 import type { Kind } from '../options.ts';
-import { mainStore, openStoreForWriting } from '../stores.ts';
+import { describeStoreForWriting, mainStore } from '../stores.ts';
 import { synchronize } from '../synchronize.ts';
 import { openWalk } from '../tree-input.ts';
 import { digestNameOf, madeFlags, reportIncomplete } from '../trees.ts';
@@ -68,33 +71,35 @@ async function openSink(output: string, input: OpenedInput): Promise<ByteSink> {
   return openFileSink(localPath(output), { mode });
 }
 
-/** Length of what is cut into chunks, for progress; a tree's is not known before it is read. */
-function knownSize(kind: Kind, input: OpenedInput): { readonly totalBytes?: number } {
-  if (kind !== 'blob-index' || isStream(input.stats)) return {};
-  return { totalBytes: blobSize(input.descriptor, input.label) };
-}
-
-/** The bytes to archive or to cut into chunks. */
-function openPieces(
-  kind: Kind,
+/** The bytes of the archive of a folder. */
+function archiveOf(
   input: OpenedInput,
   output: string,
   featureFlags: bigint,
   context: Context,
-): Iterable<Uint8Array> | AsyncIterable<Uint8Array> {
-  if (kind === 'blob-index' && isStream(input.stats)) return readStandardInput(context.signal);
-  if (kind === 'blob-index') {
-    return readBlob(input.descriptor, {
-      label: input.label,
-      onIncomplete: reportIncomplete(context),
-    });
-  }
+): Iterable<Uint8Array> {
   const verbs = { begin: 'Packing', end: 'Packed' };
   const isExpectedToChange = changedByUs(output, context);
   return serializeTree(
     openWalk(input, featureFlags, context, { contents: true, verbs, isExpectedToChange }),
     featureFlags,
   );
+}
+
+/** What is cut into chunks. */
+function segmentsOf(
+  kind: Kind,
+  input: OpenedInput,
+  output: string,
+  featureFlags: bigint,
+  context: Context,
+): SegmentSource {
+  if (kind === 'archive-index') {
+    return segmentsOfStream(archiveOf(input, output, featureFlags, context));
+  }
+  if (isStream(input.stats)) return segmentsOfStream(readStandardInput(context.signal));
+  const { descriptor, label } = input;
+  return segmentsOfFile(descriptor, { label, onIncomplete: reportIncomplete(context) });
 }
 
 /**
@@ -127,30 +132,28 @@ export async function make(words: readonly string[], context: Context): Promise<
   refuseCache(kind, context);
 
   const digestName = digestNameOf(context);
-  const digest = createDigest(digestName);
   const featureFlags = madeFlags(context, kind === 'blob-index' ? 'none' : 'all');
   const { signal, onProgress } = context;
   const printed = await synchronize(async (): Promise<ChunkId> => {
-    const pieces = openPieces(kind, input, output, featureFlags, context);
     if (kind === 'archive') {
+      const pieces = archiveOf(input, output, featureFlags, context);
       const sink = await openSink(output, input);
-      return writeStream(pieces, sink, { digest, signal, onProgress });
+      return writeStream(pieces, sink, { digest: createDigest(digestName), signal, onProgress });
     }
-    const store = openStoreForWriting(output, digestName, context);
+    const storer = new StreamStorer({
+      store: describeStoreForWriting(output, digestName, context),
+      header: { featureFlags, chunkSizes: options.chunkSizes },
+      chunker: 'buzhash',
+      threadCount: defaultThreadCount(),
+      signal,
+      onProgress,
+    });
     try {
-      const sink = await openSink(output, input);
-      const header = { featureFlags, chunkSizes: options.chunkSizes };
-      const stored = await makeIndex(pieces, sink, {
-        store,
-        digest,
-        header,
-        signal,
-        onProgress,
-        ...knownSize(kind, input),
-      });
+      const source = segmentsOf(kind, input, output, featureFlags, context);
+      const stored = await makeIndex(source, storer, await openSink(output, input));
       return stored.digest;
     } finally {
-      await store.close();
+      await storer.close();
     }
   });
   if (output !== STANDARD_STREAM) context.stdout.write(`${printed}\n`);

@@ -3,13 +3,11 @@
  * the same folder and renamed when complete, so that there is only ever the old or the new content
  * (spec/promises.md, 3 and 8).
  */
-import { fchmodSync, fchownSync, ftruncateSync, type Stats, statfsSync } from 'node:fs';
+import { fchmodSync, fchownSync, ftruncateSync, type Stats, statfsSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { about } from '../../formats/errors.ts';
 import { type DurableFile, openDurableFile } from '../../store/backends/durable-write.node.ts';
 import { PipelineError } from '../errors.ts';
 import { systemFailure } from '../os/system-error.node.ts';
-import { writeFully } from '../os/write.node.ts';
 import { dataSpans } from './sparse.node.ts';
 import type { BlockTarget, TargetOptions } from './target.ts';
 
@@ -68,11 +66,7 @@ class FileTarget implements BlockTarget {
     for (const { start, end } of spans) {
       this.#budget -= end - start;
       if (this.#budget < 0) throw tooLarge(this.label);
-      try {
-        await writeFully(this.#file.descriptor, bytes.subarray(start, end), offset + start);
-      } catch (error) {
-        throw about(this.label, error);
-      }
+      writeRange(this.#file.descriptor, bytes.subarray(start, end), offset + start, this.label);
     }
   }
 
@@ -93,6 +87,16 @@ class FileTarget implements BlockTarget {
 
   async discard(): Promise<void> {
     this.#file.discard();
+  }
+}
+
+function writeRange(fd: number, bytes: Uint8Array, offset: number, label: string): void {
+  try {
+    for (let done = 0; done < bytes.length; ) {
+      done += writeSync(fd, bytes, done, bytes.length - done, offset + done);
+    }
+  } catch (error) {
+    throw systemFailure('write', error, label);
   }
 }
 

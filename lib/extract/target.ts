@@ -1,6 +1,6 @@
 /**
  * Where the bytes of a blob go. Implemented for new files, block devices and streams; filled by
- * assemble.ts. Every implementation passes test/conformance/target.ts (spec/promises.md, 3 and 6).
+ * assemble.node.ts. Every implementation passes test/conformance/target.ts (spec/promises.md, 3 and 6).
  */
 import type { Awaitable } from '../../store/transforms.ts';
 

@@ -2,7 +2,10 @@
 import { fstatSync, readFileSync, readSync } from 'node:fs';
 import { addAbortSignal } from 'node:stream';
 import { PipelineError, throwIfAborted } from '../errors.ts';
+import { nextData } from '../os/holes.node.ts';
 import { systemFailure } from '../os/system-error.node.ts';
+import type { SegmentRing } from '../work/segment-ring.ts';
+import type { Segment, SegmentLayout, SegmentSource } from './segment.ts';
 import { SUPERBLOCK_HEAD_LENGTH, superblockSize } from './superblock.ts';
 
 const PIECE_LENGTH = 1024 * 1024;
@@ -57,6 +60,62 @@ export async function* readStandardInput(signal?: AbortSignal): AsyncGenerator<U
     throwIfAborted(signal);
     throw systemFailure('read', error, 'standard input');
   }
+}
+
+/**
+ * A file or block device as segments that are still to be read, holes left out. Growth after the start
+ * is ignored.
+ */
+export function segmentsOfFile(descriptor: number, options: BlobOptions): SegmentSource {
+  const { label, onIncomplete } = options;
+  const totalBytes = blobSize(descriptor, label);
+  const before = fstatSync(descriptor, { bigint: true });
+  return {
+    totalBytes,
+    segments: (ring, layout) => cutFile({ descriptor, label, totalBytes }, ring, layout),
+    finished() {
+      const after = fstatSync(descriptor, { bigint: true });
+      if (before.mtimeNs !== after.mtimeNs || before.size !== after.size) {
+        onIncomplete(label, 'file changed while it was read');
+      }
+    },
+  };
+}
+
+interface OpenBlob {
+  readonly descriptor: number;
+  readonly label: string;
+  readonly totalBytes: number;
+}
+
+async function* cutFile(
+  { descriptor, label, totalBytes }: OpenBlob,
+  ring: SegmentRing,
+  { length, tailLength }: SegmentLayout,
+): AsyncGenerator<Segment> {
+  for (let start = 0; start < totalBytes; ) {
+    const zeroLength = zerosAt(descriptor, start, totalBytes) - tailLength;
+    if (zeroLength >= length) {
+      yield { kind: 'zeros', start, length: zeroLength };
+      start += zeroLength;
+      continue;
+    }
+    const left = totalBytes - start;
+    yield {
+      kind: 'data',
+      start,
+      length: Math.min(length, left),
+      availableLength: Math.min(length + tailLength, left),
+      address: await ring.acquire(),
+      from: { descriptor, offset: start, label },
+    };
+    start += length;
+  }
+}
+
+/** Bytes at `start` that are known to be zero, because they lie in a hole. */
+function zerosAt(descriptor: number, start: number, totalBytes: number): number {
+  return Math.min(nextData(descriptor, start) ?? totalBytes, totalBytes) - start;
 }
 
 /**

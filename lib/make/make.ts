@@ -1,14 +1,12 @@
-/** From archive events to archive bytes, and from bytes to a finished archive or index. */
+/** From archive events to archive bytes, and from bytes to a finished archive. */
 import type { CatarEvent } from '../../formats/catar-events.ts';
 import { CatarSerializer } from '../../formats/catar-serializer.ts';
 import type { ChunkId } from '../../formats/chunk-id.ts';
-import { encodeIndex } from '../../formats/index-codec.ts';
 import type { Digest } from '../../store/transforms.ts';
 import { throwIfAborted } from '../errors.ts';
 import { type ProgressSink, progressOf } from '../progress.ts';
 import { createBreather } from '../work/breathe.ts';
 import type { ByteSink } from './byte-sink.ts';
-import { type StoredStream, type StoreStreamOptions, storeStream } from './store-stream.ts';
 
 /** The archive of the tree that `events` describe, in pieces that are valid until the next is taken. */
 export function* serializeTree(
@@ -49,24 +47,5 @@ export async function writeStream(
     return whole.finish();
   } finally {
     await sink?.discard();
-  }
-}
-
-/**
- * Stores a stream as chunks and then publishes its index: the index appears when all its chunks are
- * durable, or not at all.
- */
-export async function makeIndex(
-  pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
-  sink: ByteSink,
-  options: StoreStreamOptions,
-): Promise<StoredStream> {
-  try {
-    const stored = await storeStream(pieces, options);
-    await sink.write(encodeIndex(stored.index));
-    await sink.commit();
-    return stored;
-  } finally {
-    await sink.discard();
   }
 }

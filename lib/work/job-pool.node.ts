@@ -1,0 +1,32 @@
+/** Opens the pool of a pipeline. */
+import { availableParallelism } from 'node:os';
+import { JobContext, type JobSetup, type OpenStores } from './job-context.node.ts';
+import { JOBS, type JobPool } from './jobs.node.ts';
+import { createThreadPool } from './pool.node.ts';
+
+/** More threads than this wait for the one that plans and orders. */
+const MOST_THREADS = 8;
+
+/** One for each processor; CASYNC_WORKERS sets another number, 0 for none. */
+export function defaultThreadCount(): number {
+  const wanted = process.env.CASYNC_WORKERS ?? '';
+  if (/^\d{1,3}$/.test(wanted)) return Number(wanted);
+  return Math.min(availableParallelism(), MOST_THREADS);
+}
+
+/**
+ * @param setup for the contexts of all threads
+ * @param open stores for jobs in this thread that `setup` does not describe; there must not be any
+ * threads then
+ */
+export function openJobPool(setup: JobSetup, threadCount: number, open?: OpenStores): JobPool {
+  // In the bundled program the script lies beside the bundle.
+  const name = import.meta.url.endsWith('.ts') ? './worker-from-source.cjs' : './worker.cjs';
+  return createThreadPool({
+    threadCount,
+    jobs: JOBS,
+    openContext: () => new JobContext(setup, open),
+    script: new URL(name, import.meta.url),
+    setup,
+  });
+}

@@ -1,0 +1,28 @@
+/** The jobs that threads can be asked to do, by name. A pipeline sends them to a pool. */
+import { fetchChunks } from './jobs/fetch-chunks.node.ts';
+import { scanSegment } from './jobs/scan-segment.node.ts';
+import {
+  digestStream,
+  digestZeros,
+  finishDigest,
+  flushStore,
+  storeChunks,
+  storeZeroChunk,
+} from './jobs/store-chunks.node.ts';
+import type { Pool } from './pool.ts';
+
+export const JOBS = {
+  scanSegment,
+  storeChunks,
+  storeZeroChunk,
+  digestStream,
+  digestZeros,
+  finishDigest,
+  flushStore,
+  fetchChunks,
+} as const;
+
+export type Jobs = typeof JOBS;
+
+/** A pool that knows all jobs. */
+export type JobPool = Pool<Jobs>;

@@ -1,0 +1,53 @@
+/**
+ * Job of `make`: brings a segment of the input into the shared memory, where it is not there yet, and
+ * finds the chunk ends that follow if a chunk began with the segment (see chunking/stitch.ts).
+ */
+import { readSync } from 'node:fs';
+import { scanEnds } from '../../chunking/stitch.ts';
+import { PipelineError } from '../../errors.ts';
+import { systemFailure } from '../../os/system-error.node.ts';
+import type { JobContext } from '../job-context.node.ts';
+
+export interface ScanSegmentInput {
+  /** Of the segment in the shared memory. */
+  readonly address: number;
+  /** Bytes of the segment itself. */
+  readonly length: number;
+  /** Bytes that are there, with the begin of what follows. */
+  readonly availableLength: number;
+  /** Read them from here first. */
+  readonly from?: SegmentOrigin;
+}
+
+/** A range of an open file. */
+export interface SegmentOrigin {
+  readonly descriptor: number;
+  readonly offset: number;
+  readonly label: string;
+}
+
+/** @returns ends of the chunks that begin in the segment, relative to it */
+export function scanSegment(context: JobContext, input: ScanSegmentInput): Uint32Array {
+  const bytes = context.bytes(input.address, input.availableLength);
+  if (input.from !== undefined) readFully(bytes, input.from);
+  return Uint32Array.from(scanEnds(context.scanner, bytes, 0, input.length));
+}
+
+function readFully(bytes: Uint8Array, { descriptor, offset, label }: SegmentOrigin): void {
+  for (let done = 0; done < bytes.length; ) {
+    const length = readAt(bytes.subarray(done), descriptor, offset + done, label);
+    if (length === 0) {
+      const reason = `file became shorter while it was read (${offset + done} bytes are left)`;
+      throw new PipelineError('SOURCE_CHANGED', { subject: label, step: 'read', reason });
+    }
+    done += length;
+  }
+}
+
+function readAt(bytes: Uint8Array, descriptor: number, offset: number, label: string): number {
+  try {
+    return readSync(descriptor, bytes, 0, bytes.length, offset);
+  } catch (error) {
+    throw systemFailure('read', error, label);
+  }
+}
