@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
  * The command `casync`: loads the bundle dist/casync.cjs and runs it. In a source checkout the
- * bundle is made on first use and again when a source is newer; a published package has no sources.
+ * bundles are made on first use and again when a source is newer; a published package has no sources.
  */
 'use strict';
 
@@ -10,6 +10,8 @@ const path = require('node:path');
 
 const ROOT = path.dirname(__dirname);
 const BUNDLE = path.join(ROOT, 'dist', 'casync.cjs');
+/** The script of its threads. */
+const WORKER = path.join(ROOT, 'dist', 'worker.cjs');
 const SOURCE_FOLDERS = ['cli', 'formats', 'lib', 'store'];
 const DEBUG = Boolean(process.env.CASYNC_DEBUG);
 
@@ -28,8 +30,8 @@ function hasNewer(folder, thanMs) {
 
 function bundleIsCurrent() {
   const inCheckout = modifiedMs(path.join(ROOT, 'cli', 'main.ts')) !== undefined;
-  const bundledMs = modifiedMs(BUNDLE);
   if (!inCheckout) return true;
+  const bundledMs = modifiedMs(WORKER) === undefined ? undefined : modifiedMs(BUNDLE);
   if (bundledMs === undefined || modifiedMs(path.join(ROOT, 'package.json')) > bundledMs)
     return false;
   return !SOURCE_FOLDERS.some((folder) => hasNewer(path.join(ROOT, folder), bundledMs));

@@ -91,8 +91,11 @@ class ThreadPool<Context extends Closable, Jobs extends JobTable<Context>> imple
     input: JobInput<Jobs, Name>,
   ): Promise<readonly JobOutput<Jobs, Name>[]> {
     const onThreads = this.#threads.map(({ own }) => this.#add(own, name, input));
-    const results = await Promise.all([this.#inline.runOnAll(name, input), ...onThreads]);
-    return results.flat() as readonly JobOutput<Jobs, Name>[];
+    const [here, there] = await Promise.all([
+      this.#inline.runOnAll(name, input),
+      Promise.all(onThreads) as Promise<JobOutput<Jobs, Name>[]>,
+    ]);
+    return [...here, ...there];
   }
 
   async close(): Promise<void> {
