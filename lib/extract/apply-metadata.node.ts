@@ -6,21 +6,18 @@
 import { chmodSync, chownSync, fchmodSync, fchownSync } from 'node:fs';
 import type { CatarNode } from '../../formats/catar-events.ts';
 import { FEATURE } from '../../formats/feature-flags.ts';
-import { type FileStat, statDescriptor } from '../os/file-stat.node.ts';
-import { nativeAvailable } from '../os/libc.node.ts';
-import { systemFailure } from '../os/system-error.node.ts';
+import { statDescriptor } from '../os/file-stat.node.ts';
 import { descriptorPath } from '../os/target.node.ts';
-import { setModificationTime } from '../os/times.node.ts';
+import { type FileTime, fileTime, setModificationTime } from '../os/times.node.ts';
 import { listXattrs, removeXattr, setXattr } from '../os/xattr.node.ts';
 import { restoreAcl } from './apply-acl.node.ts';
-import { notKept, withFeature } from './feature-failure.ts';
+import { checkKept, PERMISSIONS, settingMode, settingOwner } from './attributes.node.ts';
+import { withFeature } from './feature-failure.ts';
 import type { Owner, OwnerResolver } from './owner.node.ts';
 import type { ReplaySet } from './replay-set.ts';
 import type { Restored } from './restored.ts';
 
-const PERMISSIONS = 0o7777;
 const WRITE_BITS = 0o222;
-const OWNER_FEATURES = FEATURE.uids16 | FEATURE.uids32 | FEATURE.userNames;
 const RESTORED_XATTR = /^(?:user|trusted)\../s;
 const CAPABILITY_XATTR = 'security.capability';
 const SELINUX_XATTR = 'security.selinux';
@@ -52,8 +49,11 @@ export function restoreMetadata(object: Restored, rules: MetadataRules): void {
     const value = Buffer.concat([selinuxLabel, Uint8Array.of(0)]);
     withFeature(FEATURE.selinux, () => setXattr(fd, SELINUX_XATTR, value));
   }
-  if (replay.times) setModificationTime(fd, restoredTime(node));
-  verify(object, owner, replay);
+  const time = replay.times ? restoredTime(node) : undefined;
+  if (time !== undefined) setModificationTime(fd, time);
+  const keepsMode = replay.permissions && node.type !== 'symlink';
+  const permissions = keepsMode ? node.mode & PERMISSIONS : undefined;
+  checkKept(statDescriptor(fd), { owner, permissions, time });
 }
 
 /** Everything else is open for its attributes only, and reached through its path in /proc. */
@@ -62,13 +62,9 @@ function isOpen({ node }: Restored): boolean {
 }
 
 function setOwner(object: Restored, { uid, gid }: Owner): void {
-  withFeature(OWNER_FEATURES, () => {
-    try {
-      if (isOpen(object)) fchownSync(object.fd, uid, gid);
-      else chownSync(descriptorPath(object.fd), uid, gid);
-    } catch (error) {
-      throw systemFailure('set owner', error);
-    }
+  settingOwner(() => {
+    if (isOpen(object)) fchownSync(object.fd, uid, gid);
+    else chownSync(descriptorPath(object.fd), uid, gid);
   });
 }
 
@@ -86,13 +82,9 @@ function restoreMode(object: Restored, replay: ReplaySet): void {
 }
 
 function setMode(object: Restored, mode: number): void {
-  withFeature(FEATURE.permissions, () => {
-    try {
-      if (isOpen(object)) fchmodSync(object.fd, mode);
-      else chmodSync(descriptorPath(object.fd), mode);
-    } catch (error) {
-      throw systemFailure('set mode', error);
-    }
+  settingMode(() => {
+    if (isOpen(object)) fchmodSync(object.fd, mode);
+    else chmodSync(descriptorPath(object.fd), mode);
   });
 }
 
@@ -109,34 +101,6 @@ function restoreXattrs({ fd, node, existed }: Restored): void {
   for (const { name, value } of wanted) setXattr(fd, name, value);
 }
 
-/** A file system that takes a value it cannot keep says nothing: look what has become of it. */
-function verify({ fd, node }: Restored, owner: Owner | undefined, replay: ReplaySet): void {
-  const now = statDescriptor(fd);
-  if (owner !== undefined && (now.uid !== owner.uid || now.gid !== owner.gid)) {
-    throw notKept(OWNER_FEATURES, 'set owner', `owner ${owner.uid}:${owner.gid}`);
-  }
-  const mode = node.mode & PERMISSIONS;
-  if (replay.permissions && node.type !== 'symlink' && (now.mode & PERMISSIONS) !== mode) {
-    throw notKept(FEATURE.permissions | FEATURE.acl, 'set mode', `mode ${mode.toString(8)}`);
-  }
-  if (replay.times && !hasTime(now, restoredTime(node))) {
-    const seconds = `${restoredTime(node)} nanoseconds since 1970`;
-    throw notKept(TIME_FEATURES, 'set modification time', `the time ${seconds}`);
-  }
-}
-
-const TIME_FEATURES = FEATURE.timeNsec | FEATURE.timeUsec | FEATURE.timeSec | FEATURE.time2Sec;
-
-/** Without koffi times have whole microseconds, give or take what a floating point number loses. */
-const INEXACTNESS_NS = 2000n;
-
-function hasTime({ mtimeNs }: FileStat, wanted: bigint): boolean {
-  if (mtimeNs === wanted) return true;
-  if (nativeAvailable()) return false;
-  const difference = mtimeNs - wanted;
-  return difference > -INEXACTNESS_NS && difference < INEXACTNESS_NS;
-}
-
 /** Nanoseconds since 1970 of the earliest time, in 1901, that is taken for wrapped around. */
 const EARLIEST_TIME = -(2n ** 31n) * 1_000_000_000n;
 
@@ -145,9 +109,9 @@ const EARLIEST_TIME = -(2n ** 31n) * 1_000_000_000n;
  * values are larger than those of any later time that ext4, XFS or a signed count of nanoseconds
  * can hold; so nothing is lost by reading them as what they were.
  */
-function restoredTime({ mtime }: CatarNode): bigint {
+export function restoredTime({ mtime }: CatarNode): FileTime {
   const signed = BigInt.asIntN(64, mtime);
-  return signed < 0n && signed >= EARLIEST_TIME ? signed : mtime;
+  return fileTime(signed < 0n && signed >= EARLIEST_TIME ? signed : mtime);
 }
 
 function latin1(bytes: Uint8Array): string {

@@ -1,7 +1,7 @@
 /** Writes the content of one extracted file, zeros left out as holes. Used by tree extraction. */
 import { ftruncateSync, writeSync } from 'node:fs';
-import { PipelineError } from '../errors.ts';
 import { systemFailure } from '../os/system-error.node.ts';
+import { wrongLength } from './entry-sink.node.ts';
 import { dataSpans } from './sparse.node.ts';
 
 /** Small pieces are collected, so that a small file is one write. */
@@ -76,9 +76,4 @@ export class FileContent {
     }
     this.#dataEnd = offset + bytes.length;
   }
-}
-
-function wrongLength(): PipelineError {
-  const reason = 'the content is not as long as announced';
-  return new PipelineError('SOURCE_CHANGED', { step: 'write', reason });
 }

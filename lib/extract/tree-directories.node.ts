@@ -30,6 +30,8 @@ interface Traits {
   /** New entries get some of its chattr flags. */
   readonly handsOnFlags: boolean;
   readonly onFat: boolean;
+  /** Nobody else can write to it while we work in it. */
+  readonly isPrivate: boolean;
 }
 
 export interface OpenDirectory extends Traits {
@@ -37,6 +39,8 @@ export interface OpenDirectory extends Traits {
   /** Undefined for a target that keeps its own attributes. */
   readonly node: CatarNode | undefined;
   readonly existed: boolean;
+  /** Private, and nothing was in it: entries can get their names at once. */
+  readonly isNew: boolean;
   /** Entries that were there before and have not come up in the archive yet, as byte keys. */
   readonly leftOver: Set<string>;
   /** The highest name so far, in the order of archives. */
@@ -85,7 +89,7 @@ export class TreeDirectories {
   announce(name: Uint8Array, inTarget: boolean): void {
     checkEntryName(name);
     if (inTarget) {
-      this.#open.push(opened(this.#root, undefined, true, traitsOf(this.#root.fd)));
+      this.#open.push(opened(this.#root, undefined, traitsOf(this.#root.fd)));
       return;
     }
     const { directory, leftOver, highestName } = this.current;
@@ -110,8 +114,11 @@ export class TreeDirectories {
     );
     if (created) {
       const handsOnFlags = parent.handsOnFlags || node.entryFlags !== 0;
-      const traits = { inheritsAcl: parent.inheritsAcl, handsOnFlags, onFat: parent.onFat };
-      this.#open.push(opened(directory, node, false, traits));
+      const { inheritsAcl, onFat } = parent;
+      // In a private directory, what was just made is what was opened.
+      const isPrivate = parent.isPrivate && isPrivateDirectory(directory.fd);
+      const traits = { inheritsAcl, handsOnFlags, onFat, isPrivate };
+      this.#open.push({ ...opened(directory, node, traits), existed: false, isNew: isPrivate });
     } else this.#push(directory, node, traitsOf(directory.fd));
     this.#restoreEarlyFlags(node);
   }
@@ -149,30 +156,28 @@ export class TreeDirectories {
   #push(directory: ConfinedDir, node: CatarNode, traits: Traits): void {
     const { replay } = this.#options.rules;
     const handsOnFlags = traits.handsOnFlags || node.entryFlags !== 0;
-    const entry = opened(directory, node, true, { ...traits, handsOnFlags });
-    this.#open.push(entry);
-    if (wantsSubvolume(node, replay)) {
-      checkSubvolume(directory.fd);
-      unlockSubvolume(directory.fd, replay);
-    }
-    for (const name of directory.list()) entry.leftOver.add(byteKey(name));
+    const leftOver = new Set(directory.list().map(byteKey));
+    const isNew = traits.isPrivate && leftOver.size === 0;
+    const own = { ...traits, handsOnFlags };
+    this.#open.push({ ...opened(directory, node, own), leftOver, isNew });
+    if (!wantsSubvolume(node, replay)) return;
+    checkSubvolume(directory.fd);
+    unlockSubvolume(directory.fd, replay);
   }
 }
 
+/** One that was there before, and whose entries are not known. */
 function opened(
   directory: ConfinedDir,
   node: CatarNode | undefined,
-  existed: boolean,
   traits: Traits,
 ): OpenDirectory {
-  const { inheritsAcl, handsOnFlags, onFat } = traits;
   return {
+    ...traits,
     directory,
     node,
-    existed,
-    inheritsAcl,
-    handsOnFlags,
-    onFat,
+    existed: true,
+    isNew: false,
     leftOver: new Set(),
     highestName: undefined,
   };
@@ -184,7 +189,14 @@ function traitsOf(fd: number): Traits {
     inheritsAcl: getXattr(fd, DEFAULT_ACL_XATTR) !== undefined,
     handsOnFlags: featuresOfInodeFlags(getInodeFlags(fd) ?? 0) !== 0,
     onFat: type === VFAT || type === FUSE,
+    isPrivate: isPrivateDirectory(fd),
   };
+}
+
+/** Ours, and nobody else may make, remove or rename anything in it; ACLs cannot exceed the mode. */
+function isPrivateDirectory(fd: number): boolean {
+  const { mode, uid } = statDescriptor(fd);
+  return uid === (process.geteuid?.() ?? 0) && (mode & 0o022) === 0;
 }
 
 function checkSubvolume(fd: number): void {

@@ -1,7 +1,8 @@
 /**
- * Archive events in, a tree out: every entry is made under a temporary name inside of its confined
- * directory, completed, and then renamed over what was there, so that a file is old or new, never a
- * mixture (spec/promises.md, 3, 5 and 6). Used by `extract`.
+ * Archive events in, a tree out. What may be there already is never changed: the new entry is made
+ * under a temporary name inside of its confined directory, completed, and then renamed over the old
+ * one, so that a file is old or new, never a mixture (spec/promises.md, 3, 5 and 6). Most entries are
+ * simple and go to a sink of their own. Used by `extract`.
  */
 import { closeSync, mkdirSync } from 'node:fs';
 import type { CatarEvent, CatarNode, EnterEvent } from '../../formats/catar-events.ts';
@@ -18,10 +19,12 @@ import { restoreEarlyFlags, restoreLateFlags } from './apply-flags.node.ts';
 import { type MetadataRules, restoreMetadata } from './apply-metadata.node.ts';
 import { ConfinedDir } from './confined-dir.node.ts';
 import { temporaryName } from './entry-name.ts';
+import { DirectSink, type EntrySink } from './entry-sink.node.ts';
 import { withFeature } from './feature-failure.ts';
 import { FileContent } from './file-content.node.ts';
 import { OwnerResolver, type UidShift } from './owner.node.ts';
 import { replaySet } from './replay-set.ts';
+import { simpleEntryOf } from './simple-entry.node.ts';
 import { TreeDirectories } from './tree-directories.node.ts';
 
 export interface TreeOptions {
@@ -55,6 +58,8 @@ interface Pending {
 
 /** In place of a pending entry whose kind is not restored. */
 const LEFT_OUT = 'left out';
+/** In place of a pending entry that the sink has. */
+const SIMPLE = 'simple';
 
 /**
  * Synchronous: one system call after the other is faster than anything that waits. When a method
@@ -66,7 +71,8 @@ export class TreeExtractor {
   readonly #rules: MetadataRules;
   readonly #directories: TreeDirectories;
   readonly #path = new PathTracker();
-  #pending: Pending | typeof LEFT_OUT | undefined;
+  readonly #sink: EntrySink;
+  #pending: Pending | typeof LEFT_OUT | typeof SIMPLE | undefined;
   #finished = false;
 
   /**
@@ -77,6 +83,7 @@ export class TreeExtractor {
     const replay = replaySet(options.replayFlags);
     this.#label = target;
     this.#options = options;
+    this.#sink = new DirectSink(options.punchHoles ?? true);
     this.#rules = { replay, owners: new OwnerResolver(replay, options.uidShift) };
     this.#directories = new TreeDirectories(openRoot(target, options), {
       rules: this.#rules,
@@ -93,7 +100,7 @@ export class TreeExtractor {
     try {
       if (event.kind === 'enter') this.#enter(event);
       else if (event.kind === 'leave') this.#leave();
-      else if (this.#pending !== LEFT_OUT) this.#pending?.content?.write(event.bytes);
+      else this.#write(event.bytes);
     } catch (error) {
       throw about(this.#subject(), error);
     }
@@ -115,7 +122,7 @@ export class TreeExtractor {
     this.#finished = true;
     const pending = this.#pending;
     this.#pending = undefined;
-    if (pending !== undefined && pending !== LEFT_OUT) this.#drop(pending);
+    if (typeof pending === 'object') this.#drop(pending);
     this.#directories.close();
   }
 
@@ -138,7 +145,16 @@ export class TreeExtractor {
 
   #create(name: Uint8Array, node: CatarNode): void {
     const { replay } = this.#rules;
-    const { directory } = this.#directories.current;
+    const place = this.#directories.current;
+    const entry = simpleEntryOf(name, node, this.#rules, place);
+    if (entry !== undefined) {
+      this.#pending = SIMPLE;
+      const { linkTarget } = node;
+      this.#sink.begin(place, entry, linkTarget?.length ?? node.size);
+      if (linkTarget !== undefined) this.#sink.write(linkTarget);
+      return;
+    }
+    const { directory } = place;
     const temporary = temporaryName(name);
     const pending: Pending = { name, node, temporary, fd: undefined, content: undefined };
     this.#pending = pending;
@@ -154,9 +170,16 @@ export class TreeExtractor {
     checkIsOurs(pending.fd, node);
   }
 
+  #write(bytes: Uint8Array): void {
+    const pending = this.#pending;
+    if (pending === SIMPLE) this.#sink.write(bytes);
+    else if (pending !== LEFT_OUT) pending?.content?.write(bytes);
+  }
+
   #leave(): void {
     const pending = this.#pending;
     if (pending === undefined) this.#directories.leave(this.#path.depth === 1);
+    else if (pending === SIMPLE) this.#sink.end();
     else if (pending !== LEFT_OUT) this.#complete(pending);
     this.#pending = undefined;
     this.#options.onEntry?.(this.#path.path, 'end');

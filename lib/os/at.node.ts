@@ -3,7 +3,15 @@
  * They tell failures by number instead of throwing, because extraction expects some of them. Through
  * the C library; without koffi through the path of the directory in /proc (spec/decisions/0003).
  */
-import { mkdirSync, openSync, renameSync, rmdirSync, symlinkSync, unlinkSync } from 'node:fs';
+import {
+  lchownSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  rmdirSync,
+  symlinkSync,
+  unlinkSync,
+} from 'node:fs';
 import { lastErrno, libc, terminated } from './libc.node.ts';
 import { entryPath } from './target.node.ts';
 
@@ -11,6 +19,7 @@ import { entryPath } from './target.node.ts';
 export type Outcome = number;
 
 const O_CLOEXEC = 0o2000000;
+const AT_SYMLINK_NOFOLLOW = 0x100;
 const AT_REMOVEDIR = 0x200;
 
 /**
@@ -72,6 +81,18 @@ export function removeDirectoryAt(directory: number, name: Uint8Array): Outcome 
   const c = libc();
   if (c === undefined) return tried(() => rmdirSync(entryPath(directory, name)));
   return outcome(c.unlinkat(directory, terminated(name), AT_REMOVEDIR));
+}
+
+/** Sets the owner of an entry, also of a symbolic link itself. */
+export function changeOwnerAt(
+  directory: number,
+  name: Uint8Array,
+  uid: number,
+  gid: number,
+): Outcome {
+  const c = libc();
+  if (c === undefined) return tried(() => lchownSync(entryPath(directory, name), uid, gid));
+  return outcome(c.fchownat(directory, terminated(name), uid, gid, AT_SYMLINK_NOFOLLOW));
 }
 
 function outcome(result: number): Outcome {

@@ -15,10 +15,19 @@ export interface FileStat {
   readonly gid: number;
   /** Length in bytes. */
   readonly size: number;
-  /** Nanoseconds since 1970, negative before. */
+  /** Last change of the content: seconds since 1970, negative before, and nanoseconds above them. */
+  readonly mtimeSeconds: number;
+  readonly mtimeNanoseconds: number;
+  /** The same in nanoseconds; computed on demand. */
   readonly mtimeNs: bigint;
-  /** Nanoseconds since 1970 of the last change of content or attributes. */
+  /** Last change of content or attributes, likewise. */
+  readonly ctimeSeconds: number;
+  readonly ctimeNanoseconds: number;
   readonly ctimeNs: bigint;
+  /** Inode number in halves of 32 bits. */
+  readonly inodeLow: number;
+  readonly inodeHigh: number;
+  /** The same as one; computed on demand. */
   readonly inode: bigint;
   /** Number of the file system; equal exactly for files on the same one. */
   readonly device: number;
@@ -28,7 +37,7 @@ export interface FileStat {
   readonly rdevMinor: number;
   readonly allocatedBytes: number;
   /** Number of the mount the path led through, where the kernel and koffi report it. */
-  readonly mountId?: number;
+  readonly mountId: number | undefined;
 }
 
 const AT_FDCWD = -100;
@@ -38,6 +47,7 @@ const AT_EMPTY_PATH = 0x1000;
 const STATX_BASIC_STATS = 0x7ff;
 const STATX_MNT_ID = 0x1000;
 const ENOSYS = 38;
+const SECOND_NS = 1_000_000_000n;
 const STEP = 'read attributes';
 
 // struct statx, in views of the width of its fields; reused by every call.
@@ -65,6 +75,17 @@ export function statDescriptor(fd: number): FileStat {
   return query(fd, NO_PATH, AT_EMPTY_PATH, () => fstatSync(fd, BIG));
 }
 
+/** Whether a file has been changed between two looks at it. */
+export function hasChanged(before: FileStat, after: FileStat): boolean {
+  return (
+    before.mtimeNanoseconds !== after.mtimeNanoseconds ||
+    before.ctimeNanoseconds !== after.ctimeNanoseconds ||
+    before.mtimeSeconds !== after.mtimeSeconds ||
+    before.ctimeSeconds !== after.ctimeSeconds ||
+    before.size !== after.size
+  );
+}
+
 const BIG = { bigint: true } as const;
 const NO_PATH = new Uint8Array(0);
 
@@ -78,16 +99,17 @@ function query(
   if (statx !== undefined) {
     const mask = STATX_BASIC_STATS | STATX_MNT_ID;
     const all = flags | AT_NO_AUTOMOUNT;
-    if (statx(directory, terminated(path), all, mask, memory) === 0) return fromStatx();
+    if (statx(directory, terminated(path), all, mask, memory) === 0) return new Attributes();
     const errno = lastErrno();
     if (errno !== ENOSYS) throw systemFailure(STEP, errno);
   }
   if (IS_INTERPOSED) throw needsNative();
   try {
-    return fromNode(fallback());
+    fillFrom(fallback());
   } catch (error) {
     throw systemFailure(STEP, error);
   }
+  return new Attributes();
 }
 
 /** fakeroot and pseudo answer for the C library only; node:fs would see other owners and modes. */
@@ -99,39 +121,85 @@ function needsNative(): PipelineError {
   return new PipelineError('UNSUPPORTED', { step: STEP, reason });
 }
 
-function fromStatx(): FileStat {
-  const stat = {
-    mode: words16[14],
-    uid: words32[5],
-    gid: words32[6],
-    size: Number(words64[5]),
-    mtimeNs: words64[14] * 1_000_000_000n + BigInt(words32[30]),
-    ctimeNs: words64[12] * 1_000_000_000n + BigInt(words32[26]),
-    inode: BigInt.asUintN(64, words64[4]),
-    device: deviceNumber(words32[34], words32[35]),
-    linkCount: words32[4],
-    rdevMajor: words32[32],
-    rdevMinor: words32[33],
-    allocatedBytes: Number(words64[6]) * 512,
-  };
-  return (words32[0] & STATX_MNT_ID) === 0 ? stat : { ...stat, mountId: Number(words64[18]) };
+/** A walk makes two of these per file, so big integers are made only for those who ask. */
+class Attributes implements FileStat {
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly size: number;
+  readonly mtimeSeconds: number;
+  readonly mtimeNanoseconds: number;
+  readonly ctimeSeconds: number;
+  readonly ctimeNanoseconds: number;
+  readonly inodeLow: number;
+  readonly inodeHigh: number;
+  readonly device: number;
+  readonly linkCount: number;
+  readonly rdevMajor: number;
+  readonly rdevMinor: number;
+  readonly allocatedBytes: number;
+  readonly mountId: number | undefined;
+
+  /** From the memory that statx filled. */
+  constructor() {
+    this.mode = words16[14];
+    this.uid = words32[5];
+    this.gid = words32[6];
+    this.size = int64At(10);
+    this.mtimeSeconds = int64At(28);
+    this.mtimeNanoseconds = words32[30];
+    this.ctimeSeconds = int64At(24);
+    this.ctimeNanoseconds = words32[26];
+    this.inodeLow = words32[8];
+    this.inodeHigh = words32[9];
+    this.device = deviceNumber(words32[34], words32[35]);
+    this.linkCount = words32[4];
+    this.rdevMajor = words32[32];
+    this.rdevMinor = words32[33];
+    this.allocatedBytes = int64At(12) * 512;
+    this.mountId = (words32[0] & STATX_MNT_ID) === 0 ? undefined : int64At(36);
+  }
+
+  get mtimeNs(): bigint {
+    return BigInt(this.mtimeSeconds) * SECOND_NS + BigInt(this.mtimeNanoseconds);
+  }
+
+  get ctimeNs(): bigint {
+    return BigInt(this.ctimeSeconds) * SECOND_NS + BigInt(this.ctimeNanoseconds);
+  }
+
+  get inode(): bigint {
+    return (BigInt(this.inodeHigh) << 32n) | BigInt(this.inodeLow);
+  }
 }
 
-function fromNode(stats: BigIntStats): FileStat {
-  return {
-    mode: Number(stats.mode),
-    uid: Number(stats.uid),
-    gid: Number(stats.gid),
-    size: Number(stats.size),
-    mtimeNs: stats.mtimeNs,
-    ctimeNs: stats.ctimeNs,
-    inode: stats.ino,
-    device: deviceNumber(majorOf(stats.dev), minorOf(stats.dev)),
-    linkCount: Number(stats.nlink),
-    rdevMajor: majorOf(stats.rdev),
-    rdevMinor: minorOf(stats.rdev),
-    allocatedBytes: Number(stats.blocks) * 512,
-  };
+/** A signed number of 64 bits that begins at this 32-bit word; exact below 2^53. */
+function int64At(word: number): number {
+  return (words32[word + 1] | 0) * 2 ** 32 + words32[word];
+}
+
+/** Fills the memory as statx would have. */
+function fillFrom(stats: BigIntStats): void {
+  words32.fill(0);
+  words16[14] = Number(stats.mode);
+  words32[5] = Number(stats.uid);
+  words32[6] = Number(stats.gid);
+  words64[5] = stats.size;
+  setTime(14, stats.mtimeNs);
+  setTime(12, stats.ctimeNs);
+  words64[4] = stats.ino;
+  words32[34] = majorOf(stats.dev);
+  words32[35] = minorOf(stats.dev);
+  words32[4] = Number(stats.nlink);
+  words32[32] = majorOf(stats.rdev);
+  words32[33] = minorOf(stats.rdev);
+  words64[6] = stats.blocks;
+}
+
+function setTime(word: number, timeNs: bigint): void {
+  const nanoseconds = ((timeNs % SECOND_NS) + SECOND_NS) % SECOND_NS;
+  words64[word] = (timeNs - nanoseconds) / SECOND_NS;
+  words64[word + 1] = nanoseconds;
 }
 
 /** The kernel knows 12 bits of major and 20 bits of minor number. */

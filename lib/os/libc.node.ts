@@ -30,9 +30,6 @@ export interface Libc extends Partial<NewerLibc> {
   renameat(fromDir: number, from: Memory, toDir: number, to: Memory): number;
   unlinkat(directory: number, path: Memory, flags: number): number;
   fchownat(directory: number, path: Memory, uid: number, gid: number, flags: number): number;
-  fchown(fd: number, uid: number, gid: number): number;
-  fchmod(fd: number, mode: number): number;
-  write(fd: number, data: Memory, size: number): number;
   lseek(fd: number, offset: number, whence: number): number;
   lgetxattr(path: Memory, name: Memory, value: Memory, size: number): number;
   getxattr(path: Memory, name: Memory, value: Memory, size: number): number;
@@ -69,9 +66,6 @@ const PROTOTYPES: { readonly [Name in keyof Libc]-?: string } = {
   renameat: 'int renameat(int, const void *, int, const void *)',
   unlinkat: 'int unlinkat(int, const void *, int)',
   fchownat: 'int fchownat(int, const void *, uint32_t, uint32_t, int)',
-  fchown: 'int fchown(int, uint32_t, uint32_t)',
-  fchmod: 'int fchmod(int, uint32_t)',
-  write: 'long write(int, const void *, size_t)',
   readlinkat: 'long readlinkat(int, const void *, void *, size_t)',
   getdents64: 'long getdents64(int, void *, size_t)',
   lgetxattr: 'long lgetxattr(const void *, const void *, void *, size_t)',

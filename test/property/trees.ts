@@ -19,7 +19,7 @@ import {
 import { isCasError } from '../../formats/errors.ts';
 import { setInodeFlags } from '../../lib/os/inode-flags.node.ts';
 import { makeFifo, makeNode, makeSocket } from '../../lib/os/nodes.node.ts';
-import { setModificationTime } from '../../lib/os/times.node.ts';
+import { fileTime, setModificationTime } from '../../lib/os/times.node.ts';
 import { setXattr } from '../../lib/os/xattr.node.ts';
 import { randomAcl } from './acls.ts';
 import { randomBlob, randomBytes } from './blobs.ts';
@@ -190,7 +190,7 @@ function finish(made: readonly Made[], random: Random, options: TreeOptions): vo
     }
     if (!isLink && random.chance(0.7)) chmodSync(path, randomMode(random));
     if (!isLink && random.chance(options.metadataRate)) addXattrs(node, random);
-    setModificationTime(path, randomTime(random, options.ancient));
+    setModificationTime(path, fileTime(randomTime(random, options.ancient)));
     const canHaveFlags = kind === 'file' || kind === 'directory';
     if (canHaveFlags && random.chance(options.metadataRate / 3)) addFlags(node, random, options);
   }

@@ -15,6 +15,7 @@ import {
 import { join } from 'node:path';
 import test from 'ava';
 import type { CatarEvent } from '../../../formats/catar-events.ts';
+import { CatarParser } from '../../../formats/catar-parser.ts';
 import { FEATURE } from '../../../formats/feature-flags.ts';
 import { TreeExtractor } from '../../../lib/extract/tree.node.ts';
 import { parseArchive } from '../../helpers/catar.ts';
@@ -149,49 +150,57 @@ test('zeros become holes unless that is off', (t) => {
   }
 });
 
-/** Two files and a third one that breaks off. */
-function brokenOff(): CatarEvent[] {
+/** One that is restored in one go, and one that is written while it comes. */
+const SIZES = { small: 6, large: 300_000 } as const;
+
+/** A file, and a second one that breaks off. */
+function brokenOff(size: number): CatarEvent[] {
   const archive = forgeArchive(
     directory([
       ['a', file('new a')],
-      ['b', directory([['c', file('new c')]])],
+      ['b', directory([['c', file(noise(size))]])],
     ]),
   );
-  const events = parseArchive(archive);
-  return events.slice(0, events.findLastIndex((event) => event.kind === 'data') + 1);
+  const cut = archive.length - 2 * 40 - Math.ceil(size / 2);
+  return [...new CatarParser().push(archive.subarray(0, cut))];
 }
 
-test('after a failure each file is old or new, and no temporary is left', (t) => {
-  const target = temporaryFolder(t);
-  mkdirSync(join(target, 'b'));
-  for (const name of ['a', 'b/c', 'd']) writeFileSync(join(target, name), 'old');
-  const before = readdirSync('/proc/self/fd').length;
-  t.throws(() => extractEvents(brokenOff(), target, { mask: UNPRIVILEGED }), {
-    instanceOf: TypeError,
+for (const [what, size] of Object.entries(SIZES))
+  test(`after a failure each file is old or new, and no temporary is left: ${what}`, (t) => {
+    const target = temporaryFolder(t);
+    mkdirSync(join(target, 'b'));
+    for (const name of ['a', 'b/c', 'd']) writeFileSync(join(target, name), 'old');
+    const before = readdirSync('/proc/self/fd').length;
+    t.throws(() => extractEvents(brokenOff(size), target, { mask: UNPRIVILEGED }), {
+      instanceOf: TypeError,
+    });
+    t.is(readFileSync(join(target, 'a'), 'utf8'), 'new a');
+    t.is(readFileSync(join(target, 'b/c'), 'utf8'), 'old');
+    t.is(readFileSync(join(target, 'd'), 'utf8'), 'old');
+    t.deepEqual(readdirSync(target).sort(), ['a', 'b', 'd']);
+    t.deepEqual(readdirSync(join(target, 'b')), ['c']);
+    t.is(readdirSync('/proc/self/fd').length, before);
   });
-  t.is(readFileSync(join(target, 'a'), 'utf8'), 'new a');
-  t.is(readFileSync(join(target, 'b/c'), 'utf8'), 'old');
-  t.is(readFileSync(join(target, 'd'), 'utf8'), 'old');
-  t.deepEqual(readdirSync(target).sort(), ['a', 'b', 'd']);
-  t.deepEqual(readdirSync(join(target, 'b')), ['c']);
-  t.is(readdirSync('/proc/self/fd').length, before);
-});
 
-test('a file is not visible under its name before its end', (t) => {
-  const target = temporaryFolder(t);
-  const archive = forgeArchive(directory([['x', file('content', { entry: { mode: 0o104755 } })]]));
-  const seen: string[] = [];
-  extractArchive(archive, target, {
-    mask: UNPRIVILEGED,
-    afterEvent: () => {
-      for (const name of readdirSync(target)) {
-        const mode = (statSync(join(target, name)).mode & 0o7777).toString(8);
-        seen.push(`${name.replace(/[0-9a-f]{16}$/, '')} ${mode}`);
-      }
-    },
+for (const [what, size] of Object.entries(SIZES))
+  test(`a file is not visible under its name before its end: ${what}`, (t) => {
+    const target = temporaryFolder(t);
+    const archive = forgeArchive(
+      directory([['x', file(noise(size), { entry: { mode: 0o104755 } })]]),
+    );
+    const seen: string[] = [];
+    extractArchive(archive, target, {
+      mask: UNPRIVILEGED,
+      afterEvent: () => {
+        for (const name of readdirSync(target)) {
+          const mode = (statSync(join(target, name)).mode & 0o7777).toString(8);
+          seen.push(`${name.replace(/[0-9a-f]{16}$/, '')} ${mode}`);
+        }
+      },
+    });
+    const before = size === SIZES.small ? ['x 4755'] : ['.#x 600', '.#x 600'];
+    t.deepEqual(seen, [...before, 'x 4755', 'x 4755']);
   });
-  t.deepEqual(seen, ['.#x 600', '.#x 600', 'x 4755', 'x 4755']);
-});
 
 test('a subtree is made under its own name, and the target stays as it is', (t) => {
   const target = temporaryFolder(t);

@@ -2,7 +2,7 @@ import { closeSync, lstatSync, openSync, symlinkSync, writeFileSync } from 'node
 import { join } from 'node:path';
 import test from 'ava';
 import fc from 'fast-check';
-import { setModificationTime } from '../../../lib/os/times.node.ts';
+import { fileTime, setModificationTime } from '../../../lib/os/times.node.ts';
 import { temporaryFolder } from '../../helpers/temporary-folder.ts';
 
 const O_PATH = 0o10000000;
@@ -26,7 +26,7 @@ test('times are exact to the nanosecond, on files and links', (t) => {
   const targets = fc.constantFrom(fd, file, link, pathOnly, linkOnly);
   fc.assert(
     fc.property(times, targets, (time, target) => {
-      setModificationTime(target, time);
+      setModificationTime(target, fileTime(time));
       const path = target === link || target === linkOnly ? link : file;
       t.is(lstatSync(path, { bigint: true }).mtimeNs, time);
     }),
@@ -37,12 +37,12 @@ test('the access time is left alone', (t) => {
   const file = Buffer.from(join(temporaryFolder(t), 'file'));
   writeFileSync(file, '');
   const before = lstatSync(file, { bigint: true }).atimeNs;
-  setModificationTime(file, 1n);
+  setModificationTime(file, fileTime(1n));
   t.is(lstatSync(file, { bigint: true }).atimeNs, before);
 });
 
 test('a missing file is an error', (t) => {
-  t.throws(() => setModificationTime(Buffer.from('/nonexistent/x'), 0n), {
+  t.throws(() => setModificationTime(Buffer.from('/nonexistent/x'), fileTime(0n)), {
     message: 'set modification time: No such file or directory',
   });
 });
