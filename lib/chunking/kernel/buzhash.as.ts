@@ -2,19 +2,29 @@
  * The buzhash scanner in AssemblyScript (spec/formats/chunker.md, "Cut rule"), compiled into
  * buzhash-wasm.ts by `npm run build:kernel`. Its host is kernel.ts, its reference ../buzhash.ts.
  *
- * The memory belongs to the host: the values of entering bytes lie at 0, those of leaving bytes at
- * 1024. All hashes are kept complemented (`~hash`), which a roll keeps, because the tables go in by
- * exclusive-or: `hash + 1` is then `-complement`, and the sign is put into the multiplier.
+ * The memory belongs to the host, which writes the tables. All hashes are kept complemented
+ * (`~hash`), which a roll keeps, because the tables go in by exclusive-or: `hash + 1` is then
+ * `-complement`, and the sign is put into the multiplier.
  */
 
 const WINDOW: usize = 48;
-const LEAVING: usize = 1024;
+/** Address of the 256 values of bytes that come in, and of those that leave. */
+const ENTERING: usize = 1024;
+const LEAVING: usize = 2048;
+
+/**
+ * The value of a byte. The address of the table is added, not given as the offset of the load: V8
+ * does shift and addition in one step then, and one that can run beside the others.
+ */
+@inline
+function valueOf(byte: usize, table: usize): u32 {
+  return load<u32>((byte << 2) + table);
+}
 
 /** The hash a byte further. */
 @inline
-function roll(complement: u32, leaving: u32, entering: u32): u32 {
-  const change = load<u32>(leaving << 2, LEAVING) ^ load<u32>(entering << 2);
-  return rotl<u32>(complement, 1) ^ change;
+function roll(complement: u32, leaving: usize, entering: usize): u32 {
+  return rotl<u32>(complement, 1) ^ (valueOf(leaving, LEAVING) ^ valueOf(entering, ENTERING));
 }
 
 @inline
@@ -25,7 +35,7 @@ function cuts(complement: u32, divisor: u32): bool {
 function complementOfWindow(at: usize): u32 {
   let complement: u32 = ~0;
   for (let i: usize = 0; i < WINDOW; i++) {
-    complement = rotl<u32>(complement, 1) ^ load<u32>((<usize>load<u8>(at + i)) << 2);
+    complement = rotl<u32>(complement, 1) ^ valueOf(load<u8>(at + i), ENTERING);
   }
   return complement;
 }
@@ -44,8 +54,9 @@ function skipZeros(from: usize, end: usize): usize {
 }
 
 /**
- * Length of the first chunk. Eight bytes a turn, because V8 asks in each turn of a loop whether it is
- * to stop; the exact question stands outside of the loop, so that the bytes are straight-line code.
+ * Length of the first chunk. The loop takes eight bytes a turn, because V8 looks in each turn whether
+ * it is to stop, and leaves it with each hash that passes the quick question: where the exact one were
+ * asked inside, the bytes would not be straight-line code.
  * @param chunk address of its first byte
  * @param length bytes that are there
  * @param first length at which the hash is asked first, at least 48 and less than `max`
@@ -71,35 +82,34 @@ export function firstChunk(
   // No window of zeros cuts where one does not.
   const zeros = skipZeros(chunk, end + WINDOW);
   if (zeros > chunk + first) at = zeros - WINDOW;
-  while (true) {
+  do {
     while (true) {
       if (<isize>at > <isize>lastTurn) {
         while (at < end) {
-          complement = roll(complement, load<u8>(at), load<u8>(at, 48));
+          complement = roll(complement, load<u8>(at), load<u8>(at, WINDOW));
           at += 1;
           if (cuts(complement, divisor)) break;
         }
         return at + WINDOW - chunk;
       }
-      complement = roll(complement, load<u8>(at), load<u8>(at, 48));
+      complement = roll(complement, load<u8>(at), load<u8>(at, WINDOW));
       if (complement * factor <= limit) { at += 1; break; }
-      complement = roll(complement, load<u8>(at, 1), load<u8>(at, 49));
+      complement = roll(complement, load<u8>(at, 1), load<u8>(at, WINDOW + 1));
       if (complement * factor <= limit) { at += 2; break; }
-      complement = roll(complement, load<u8>(at, 2), load<u8>(at, 50));
+      complement = roll(complement, load<u8>(at, 2), load<u8>(at, WINDOW + 2));
       if (complement * factor <= limit) { at += 3; break; }
-      complement = roll(complement, load<u8>(at, 3), load<u8>(at, 51));
+      complement = roll(complement, load<u8>(at, 3), load<u8>(at, WINDOW + 3));
       if (complement * factor <= limit) { at += 4; break; }
-      complement = roll(complement, load<u8>(at, 4), load<u8>(at, 52));
+      complement = roll(complement, load<u8>(at, 4), load<u8>(at, WINDOW + 4));
       if (complement * factor <= limit) { at += 5; break; }
-      complement = roll(complement, load<u8>(at, 5), load<u8>(at, 53));
+      complement = roll(complement, load<u8>(at, 5), load<u8>(at, WINDOW + 5));
       if (complement * factor <= limit) { at += 6; break; }
-      complement = roll(complement, load<u8>(at, 6), load<u8>(at, 54));
+      complement = roll(complement, load<u8>(at, 6), load<u8>(at, WINDOW + 6));
       if (complement * factor <= limit) { at += 7; break; }
-      complement = roll(complement, load<u8>(at, 7), load<u8>(at, 55));
+      complement = roll(complement, load<u8>(at, 7), load<u8>(at, WINDOW + 7));
       at += 8;
       if (complement * factor <= limit) break;
     }
-    if (cuts(complement, divisor)) return at + WINDOW - chunk;
-  }
-  return 0;
+  } while (!cuts(complement, divisor));
+  return at + WINDOW - chunk;
 }

@@ -13,6 +13,10 @@ import { BUZHASH_WASM } from './buzhash-wasm.ts';
 /** Bytes at the begin of the memory that belong to the kernel. */
 export const KERNEL_BYTES = 65536;
 
+/** Where buzhash.as.ts expects the tables. */
+const ENTERING_ADDRESS = 1024;
+const LEAVING_ADDRESS = 2048;
+
 /** Addresses and lengths are unsigned; see buzhash.as.ts. */
 type FirstChunk = (
   ...of: [
@@ -41,9 +45,8 @@ let compiled: WebAssembly.Module | undefined;
  */
 export function createScanKernel(memory: WebAssembly.Memory): ScanKernel {
   const { buffer } = memory;
-  const tables = new Int32Array(buffer, 0, 512);
-  tables.set(BUZHASH_TABLE, 0);
-  tables.set(leavingTable(), 256);
+  new Int32Array(buffer, ENTERING_ADDRESS, 256).set(BUZHASH_TABLE);
+  new Int32Array(buffer, LEAVING_ADDRESS, 256).set(leavingTable());
   compiled ??= new WebAssembly.Module(
     Uint8Array.from(atob(BUZHASH_WASM), (letter) => letter.charCodeAt(0)),
   );
