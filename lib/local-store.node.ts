@@ -11,6 +11,7 @@ import type { CodecName } from '../store/transforms.ts';
 import { openFallbackSource } from '../store/wrap/fallback.ts';
 import { createCodecs } from './compress/codecs.node.ts';
 import { createDigest } from './digest/digest.node.ts';
+import { createFileCalls } from './os/file-calls.node.ts';
 import { syncFileSystem } from './os/file-system.node.ts';
 
 /** `group`: chunks are durable when flushed. `none`: never synced; for scratch and comparison. */
@@ -35,11 +36,14 @@ export interface LocalStoreDescription {
  */
 export function openLocalStore(description: LocalStoreDescription): ManagedChunkStore {
   const { folder, digests, compression, suffix, sync } = description;
-  return openCastrStore(openLocalBackend(folder, { sync, syncFileSystem }), {
+  const calls = createFileCalls();
+  const backend = openLocalBackend(folder, { sync, syncFileSystem, ...(calls ? { calls } : {}) });
+  return openCastrStore(backend, {
     digests: digests.map(createDigest),
     codecs: createCodecs(),
     compression,
     suffix,
+    equalBytes: (a, b) => Buffer.compare(a, b) === 0,
   });
 }
 

@@ -27,17 +27,31 @@ export interface BackendAbilities {
   readonly remove: boolean;
 }
 
+export interface GetObjectOptions extends SignalOption {
+  /** Bytes; unlimited if left out. */
+  readonly maxSize?: number;
+  readonly into?: Uint8Array;
+}
+
 export interface ObjectBackend {
   /** For messages; never contains credentials. */
   readonly label: string;
   readonly can: BackendAbilities;
 
   /**
-   * The whole object, never a part of it.
+   * The whole object, never a part of it: in a new array, or in a view of `into`, if that is given
+   * and has room for it. What lies behind the result there, and all of it after a failure, is
+   * undefined.
    * @throws ObjectMissing if the storage said so; LimitExceeded above `maxSize` bytes; otherwise a
    * StorageError.
    */
-  get(key: ObjectKey, options?: SignalOption & { readonly maxSize?: number }): Promise<Uint8Array>;
+  get(key: ObjectKey, options?: GetObjectOptions): Promise<Uint8Array>;
+
+  /**
+   * Whether any of the objects is there, accepted ones included. Asked for every chunk, so it should
+   * cost little. @throws StorageError
+   */
+  has(keys: readonly ObjectKey[], options?: SignalOption): boolean | Promise<boolean>;
 
   /** Size and time of an object, undefined if the storage said that it is missing. */
   stat(key: ObjectKey, options?: SignalOption): Promise<ObjectInfo | undefined>;

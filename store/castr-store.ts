@@ -7,16 +7,25 @@ import type { ChunkId } from '../formats/chunk-id.ts';
 import { chunkKey, parseChunkKey } from '../formats/chunk-path.ts';
 import { DEFAULT_DECODE_LIMITS } from '../formats/decode-limits.ts';
 import { CasError, isCasError } from '../formats/errors.ts';
-import type { ObjectBackend, SignalOption } from './backend.ts';
+import type { GetObjectOptions, ObjectBackend, ObjectKey, SignalOption } from './backend.ts';
 import type { GetOptions, ListedChunk, ManagedChunkStore } from './chunk-store.ts';
 import { detectCodec } from './codec-magic.ts';
 import { ChunkDamaged, ChunkMissing, StorageError } from './errors.ts';
 import { isObjectKey } from './object-key.ts';
-import type { Codec, CodecName, Codecs, Digest } from './transforms.ts';
+import { Scratch } from './scratch.ts';
+import {
+  type Codec,
+  type CodecName,
+  type Codecs,
+  compressedRoom,
+  type Digest,
+} from './transforms.ts';
 
 const COMPRESSED_SUFFIX = '.cacnk';
 /** What a stored chunk may be longer than its plain bytes: incompressible data and headers. */
 const STORED_OVERHEAD = 1024 * 1024;
+/** Stored chunks above this size are read into memory of their own. */
+const READ_ROOM = 1024 * 1024;
 
 /** What a decoder says about foreign bytes. */
 const DAMAGE: ReadonlySet<string> = new Set(['FORMAT', 'LIMIT_EXCEEDED']);
@@ -31,6 +40,8 @@ export interface CastrStoreOptions {
   readonly suffix?: string;
   /** Largest chunk in bytes where the index does not say its size; 128 MiB if left out. */
   readonly maxChunkSize?: number;
+  /** Whether two arrays hold the same bytes, faster than JavaScript can compare them. */
+  readonly equalBytes?: (a: Uint8Array, b: Uint8Array) => boolean;
 }
 
 /**
@@ -60,6 +71,8 @@ class CastrStore implements ManagedChunkStore {
   readonly #codecs: Codecs;
   readonly #codec: Codec;
   readonly #maxChunkSize: number;
+  readonly #equalBytes: (a: Uint8Array, b: Uint8Array) => boolean;
+  readonly #scratch = new Scratch();
   /** The suffixes that a chunk may have; the first is that of new chunks. */
   readonly #suffixes: readonly string[];
 
@@ -69,6 +82,7 @@ class CastrStore implements ManagedChunkStore {
     this.#codecs = options.codecs;
     this.#codec = options.codecs[options.compression ?? 'zstd'];
     this.#maxChunkSize = options.maxChunkSize ?? DEFAULT_DECODE_LIMITS.maxChunkSize;
+    this.#equalBytes = options.equalBytes ?? equalBytes;
     this.#suffixes = suffix === '' ? [''] : [suffix, ''];
   }
 
@@ -77,18 +91,29 @@ class CastrStore implements ManagedChunkStore {
   }
 
   async has(id: ChunkId, { signal }: SignalOption = {}): Promise<boolean> {
-    for (const suffix of this.#suffixes) {
-      const info = await this.#backend.stat(chunkKey(id, suffix), signalOption(signal));
-      if (info !== undefined) return true;
-    }
-    return false;
+    return this.#backend.has(this.#keys(id), signalOption(signal));
   }
 
   async get(id: ChunkId, { signal, expectedSize, into }: GetOptions = {}): Promise<Uint8Array> {
     const ceiling = expectedSize ?? this.#maxChunkSize;
-    const stored = await this.#read(id, ceiling + STORED_OVERHEAD, signalOption(signal));
-    const output = expectedSize === undefined ? undefined : into;
-    const plain = await this.#decode(id, stored, ceiling, output);
+    const room = this.#scratch.take(Math.min(compressedRoom(ceiling), READ_ROOM));
+    try {
+      const options = { ...signalOption(signal), maxSize: ceiling + STORED_OVERHEAD, into: room };
+      const stored = await this.#read(id, options);
+      const output = expectedSize === undefined ? undefined : into;
+      const plain = await this.#decode(id, stored, ceiling, output);
+      return this.#verified(id, plain, ceiling, expectedSize);
+    } finally {
+      this.#scratch.release(room);
+    }
+  }
+
+  #verified(
+    id: ChunkId,
+    plain: Uint8Array,
+    ceiling: number,
+    expectedSize: number | undefined,
+  ): Uint8Array {
     if (plain.length === 0) throw this.#damaged(id, 'no bytes');
     if (expectedSize !== undefined && plain.length !== expectedSize) {
       throw this.#damaged(id, `${plain.length} bytes instead of ${expectedSize}`);
@@ -104,10 +129,17 @@ class CastrStore implements ManagedChunkStore {
     { signal }: SignalOption = {},
   ): Promise<'stored' | 'present'> {
     const option = signalOption(signal);
-    if (await this.has(id, option)) return 'present';
-    const stored = await this.#encode(id, plain);
-    const key = chunkKey(id, this.#suffixes[0]);
-    return this.#backend.put(key, stored, { ...option, ifAbsent: true });
+    const keys = this.#keys(id);
+    if (await this.#backend.has(keys, option)) return 'present';
+    const encoded = this.#scratch.take(compressedRoom(plain.length));
+    const decoded = this.#scratch.take(plain.length);
+    try {
+      const stored = await this.#encode(id, plain, encoded, decoded);
+      return await this.#backend.put(keys[0], stored, { ...option, ifAbsent: true });
+    } finally {
+      this.#scratch.release(encoded);
+      this.#scratch.release(decoded);
+    }
   }
 
   flush({ signal }: SignalOption = {}): Promise<void> {
@@ -124,13 +156,16 @@ class CastrStore implements ManagedChunkStore {
   }
 
   async remove(id: ChunkId, { signal }: SignalOption = {}): Promise<void> {
-    for (const suffix of this.#suffixes) {
-      await this.#backend.remove(chunkKey(id, suffix), signalOption(signal));
-    }
+    for (const key of this.#keys(id)) await this.#backend.remove(key, signalOption(signal));
   }
 
   close(): Promise<void> {
     return this.#backend.close();
+  }
+
+  /** The names that a chunk may have; the first is that of new chunks. */
+  #keys(id: ChunkId): readonly ObjectKey[] {
+    return this.#suffixes.map((suffix) => chunkKey(id, suffix));
   }
 
   #subject(id: ChunkId): string {
@@ -142,11 +177,11 @@ class CastrStore implements ManagedChunkStore {
   }
 
   /** The object under the first name that is there. */
-  async #read(id: ChunkId, maxSize: number, option: SignalOption): Promise<Stored> {
+  async #read(id: ChunkId, options: GetObjectOptions): Promise<Stored> {
     let missing: CasError | undefined;
     for (const suffix of this.#suffixes) {
       try {
-        const bytes = await this.#backend.get(chunkKey(id, suffix), { ...option, maxSize });
+        const bytes = await this.#backend.get(chunkKey(id, suffix), options);
         return { bytes, isPlain: suffix !== this.#suffixes[0] };
       } catch (error) {
         if (!isCasError(error)) throw error;
@@ -177,25 +212,31 @@ class CastrStore implements ManagedChunkStore {
   }
 
   /** Compressed bytes that are proven to give back `plain`, whatever the library does. */
-  async #encode(id: ChunkId, plain: Uint8Array): Promise<Uint8Array> {
-    const stored = await this.#codec.compress(plain);
+  async #encode(
+    id: ChunkId,
+    plain: Uint8Array,
+    encoded: Uint8Array,
+    decodedRoom: Uint8Array,
+  ): Promise<Uint8Array> {
+    const stored = await this.#codec.compress(plain, encoded);
     let decoded: Uint8Array | undefined;
     let cause: unknown;
     try {
-      decoded = await this.#codec.decompress(stored, plain.length);
+      decoded = await this.#codec.decompress(stored, plain.length, decodedRoom);
     } catch (error) {
       if (!isCasError(error)) throw error;
       cause = error;
     }
-    if (decoded !== undefined && equalBytes(decoded, plain)) return stored;
+    if (decoded !== undefined && this.#equalBytes(decoded, plain)) return stored;
     const reason = `${this.#codec.name} does not give back what it compressed`;
     throw new StorageError('IO', { subject: this.#subject(id), step: 'compress', reason, cause });
   }
 }
 
-/** Plain bytes that need no decoding, where the caller wants them, as codecs do it. */
+/** Plain bytes that need no decoding, moved to where the caller wants them, as codecs do it. */
 function placed(plain: Uint8Array, ceiling: number, output: Uint8Array | undefined): Uint8Array {
-  if (output === undefined || output.length < ceiling || plain.length > ceiling) return plain;
+  if (output === undefined || output.length < ceiling || plain.length > ceiling)
+    return plain.slice();
   output.set(plain);
   return output.subarray(0, plain.length);
 }

@@ -23,8 +23,11 @@ export type CodecName = 'zstd' | 'xz' | 'gzip';
 /** One compression algorithm. Passes test/conformance/codec.ts. */
 export interface Codec {
   readonly name: CodecName;
-  /** One complete stream in a new array. */
-  compress(plain: Uint8Array): Awaitable<Uint8Array>;
+  /**
+   * One complete stream: a view of the beginning of `output`, if that has room for the worst case
+   * ({@link compressedRoom}) and the implementation can use it, else a new array.
+   */
+  compress(plain: Uint8Array, output?: Uint8Array): Awaitable<Uint8Array>;
   /**
    * Decodes exactly one stream with nothing behind it.
    * @param output memory for the plain bytes. If it has room for `ceiling` bytes, the result is a
@@ -34,6 +37,11 @@ export interface Codec {
    * @throws FormatError on damaged, truncated or trailing data
    */
   decompress(stored: Uint8Array, ceiling: number, output?: Uint8Array): Awaitable<Uint8Array>;
+}
+
+/** Bytes that the compressed form of `size` bytes has at most, whatever the codec. */
+export function compressedRoom(size: number): number {
+  return size + Math.ceil(size / 128) + 1024;
 }
 
 /** All codecs of a program, for stores that must read whatever they find. */

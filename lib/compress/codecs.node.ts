@@ -21,7 +21,7 @@ function onFirstUse(name: Codec['name'], create: () => Codec): Codec {
   };
   return {
     name,
-    compress: (plain) => get().compress(plain),
+    compress: (plain, output) => get().compress(plain, output),
     decompress: (stored, ceiling, output) => get().decompress(stored, ceiling, output),
   };
 }

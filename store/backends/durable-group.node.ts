@@ -5,7 +5,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import * as fs from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import { about } from '../../formats/errors.ts';
 import { systemErrorCode, toStorageError } from '../system-error.node.ts';
 import {
@@ -16,6 +16,7 @@ import {
   syncPath,
   writeFully,
 } from './durable-write.node.ts';
+import { type FileCalls, NODE_FILE_CALLS } from './file-calls.node.ts';
 
 const OBJECT_MODE = 0o444;
 const MAX_GROUP_COUNT = 1000;
@@ -23,8 +24,8 @@ const MAX_GROUP_BYTES = 64 * 1024 * 1024;
 const MAX_KNOWN_FOLDERS = 65536;
 /** As many as libuv has threads; more would only wait. */
 const PARALLEL_SYNCS = 4;
-/** What file systems without hard links answer. */
-const NO_LINKS = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK', 'EXDEV']);
+/** Of the random part of a temporary's name; the rest is a counter. */
+const RANDOM_LENGTH = 6;
 
 /**
  * Writes a whole file system to disk, off the main thread; undefined where the system cannot.
@@ -39,6 +40,8 @@ export interface DurableGroupOptions {
   readonly createFolder: boolean;
   /** Without it, files are synced one by one. */
   readonly syncFileSystem?: SyncFileSystem;
+  /** Without it, those of node:fs. */
+  readonly calls?: FileCalls;
 }
 
 interface Pending {
@@ -57,6 +60,8 @@ export const TEMPORARY_NAME = /\.[0-9a-f]{1,16}\.tmp$/;
 export class DurableGroup {
   readonly #folder: string;
   readonly #options: DurableGroupOptions;
+  readonly #calls: FileCalls;
+  #temporaryNumber = randomBytes(RANDOM_LENGTH).readUIntBE(0, RANDOM_LENGTH);
   /** Held open from the first write on, so that no failed write-back escapes a later sync. */
   #descriptor: number | undefined;
   #pending: Group = new Map();
@@ -73,6 +78,7 @@ export class DurableGroup {
   constructor(folder: string, options: DurableGroupOptions) {
     this.#folder = folder;
     this.#options = options;
+    this.#calls = options.calls ?? NODE_FILE_CALLS;
   }
 
   /**
@@ -197,10 +203,8 @@ export class DurableGroup {
 
   #publish({ path, temporary, ifAbsent }: Pending): void {
     if (!ifAbsent) fs.renameSync(temporary, path);
-    else if (linkNew(temporary, path)) fs.unlinkSync(temporary);
-    else if (fs.lstatSync(path, { throwIfNoEntry: false })) removeQuietly(temporary);
-    else fs.renameSync(temporary, path);
-    this.#dirtyFolders.add(dirname(path));
+    else if (!this.#calls.renameNew(temporary, path)) removeQuietly(temporary);
+    if (this.#options.sync !== 'none') this.#dirtyFolders.add(folderOf(path));
   }
 
   async #flushNow(): Promise<void> {
@@ -220,11 +224,10 @@ export class DurableGroup {
   }
 
   #writeTemporary(path: string, bytes: Uint8Array): string {
-    const random = randomBytes(8).readBigUInt64LE().toString(16);
-    const stem = basename(path).split('.', 1)[0];
-    const temporary = join(dirname(path), `${stem}.${random}.tmp`);
+    const folder = folderOf(path);
+    const temporary = this.#temporaryName(path, folder);
     try {
-      const descriptor = this.#createTemporary(temporary);
+      const descriptor = this.#createTemporary(temporary, folder);
       try {
         writeFully(descriptor, bytes);
       } finally {
@@ -237,8 +240,13 @@ export class DurableGroup {
     }
   }
 
-  #createTemporary(temporary: string): number {
-    const folder = dirname(temporary);
+  #temporaryName(path: string, folder: string): string {
+    const stem = path.slice(folder.length + 1).split('.', 1)[0];
+    this.#temporaryNumber += 1;
+    return `${folder}/${stem}.${this.#temporaryNumber.toString(16)}.tmp`;
+  }
+
+  #createTemporary(temporary: string, folder: string): number {
     this.#ensureFolder(folder);
     this.#descriptor ??= fs.openSync(this.#folder, fs.constants.O_RDONLY);
     try {
@@ -255,7 +263,7 @@ export class DurableGroup {
   /** Removes a temporary, and its folder if nothing else is in it. */
   #discard(path: string, temporary: string): void {
     removeQuietly(temporary);
-    const folder = dirname(path);
+    const folder = folderOf(path);
     if (folder === this.#folder) return;
     try {
       fs.rmdirSync(folder);
@@ -269,28 +277,16 @@ export class DurableGroup {
     if (this.#knownFolders.has(folder)) return;
     if (folder !== this.#folder) this.#ensureFolder(dirname(folder));
     if (folder !== this.#folder || this.#options.createFolder) {
-      try {
-        fs.mkdirSync(folder);
-        this.#dirtyFolders.add(dirname(folder));
-      } catch (error) {
-        if (systemErrorCode(error) !== 'EEXIST') throw error;
-      }
+      if (this.#calls.createFolder(folder)) this.#dirtyFolders.add(dirname(folder));
     }
     if (this.#knownFolders.size >= MAX_KNOWN_FOLDERS) this.#knownFolders.clear();
     this.#knownFolders.add(folder);
   }
 }
 
-/** Gives a file a second name, if nothing has that name. @returns false if it could not */
-function linkNew(existing: string, path: string): boolean {
-  try {
-    fs.linkSync(existing, path);
-    return true;
-  } catch (error) {
-    const code = systemErrorCode(error) ?? '';
-    if (code === 'EEXIST' || NO_LINKS.has(code)) return false;
-    throw error;
-  }
+/** Of a path that has a folder. */
+function folderOf(path: string): string {
+  return path.slice(0, path.lastIndexOf('/'));
 }
 
 /** Does `work` for all items, a few at a time. The first failure is thrown when all have ended. */

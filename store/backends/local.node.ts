@@ -4,7 +4,7 @@
  * is never followed (spec/formats/castr.md, "Names").
  */
 import * as fs from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, normalize } from 'node:path';
 import { LimitExceeded } from '../../formats/errors.ts';
 import type { ListedObject, ObjectBackend, ObjectInfo, ObjectKey } from '../backend.ts';
 import { ObjectMissing, StorageError } from '../errors.ts';
@@ -12,6 +12,7 @@ import { assertObjectKey, isObjectKey } from '../object-key.ts';
 import { systemErrorCode, systemErrorText } from '../system-error.node.ts';
 import { DurableGroup, type SyncFileSystem, TEMPORARY_NAME } from './durable-group.node.ts';
 import { attempt } from './durable-write.node.ts';
+import { type FileCalls, type FileKind, NODE_FILE_CALLS } from './file-calls.node.ts';
 
 const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = fs.constants;
 /** Folders within folders that listing enters; a castr store has one. */
@@ -25,6 +26,8 @@ export interface LocalBackendOptions {
   readonly sync?: 'group' | 'none';
   /** Syncs a whole file system; without it, or where it returns undefined, files one by one. */
   readonly syncFileSystem?: SyncFileSystem;
+  /** Cheaper system calls than those of node:fs, where the caller has them. */
+  readonly calls?: FileCalls;
   /** Creates the last component of the folder with the first object; true if left out. */
   readonly createIfMissing?: boolean;
 }
@@ -36,25 +39,46 @@ export interface LocalBackendOptions {
  */
 export function openLocalBackend(folder: string, options: LocalBackendOptions = {}): ObjectBackend {
   const { sync = 'group', syncFileSystem, createIfMissing = true } = options;
-  const group = new DurableGroup(folder, {
+  const { calls = NODE_FILE_CALLS } = options;
+  const root = plainPath(folder);
+  const group = new DurableGroup(root, {
     sync,
     createFolder: createIfMissing,
+    calls,
     ...(syncFileSystem ? { syncFileSystem } : {}),
   });
 
   function pathOf(key: ObjectKey, signal: AbortSignal | undefined): string {
     signal?.throwIfAborted();
     assertObjectKey(key);
-    return join(folder, key);
+    return `${root}/${key}`;
+  }
+
+  function kindAt(path: string): FileKind | undefined {
+    return attempt(path, 'look up', () => calls.kindAt(path));
   }
 
   return {
     label: folder,
     can: { write: true, list: true, remove: true },
 
-    async get(key, { signal, maxSize = Number.POSITIVE_INFINITY } = {}) {
+    async get(key, { signal, maxSize = Number.POSITIVE_INFINITY, into } = {}) {
       const path = pathOf(key, signal);
-      return readObject(path, group.pendingPath(path) ?? path, maxSize);
+      return readObject({
+        path,
+        actualPath: group.pendingPath(path) ?? path,
+        calls,
+        maxSize,
+        into,
+      });
+    },
+
+    has(keys, { signal } = {}) {
+      for (const key of keys) {
+        const path = pathOf(key, signal);
+        if (group.pendingPath(path) !== undefined || kindAt(path) === 'file') return true;
+      }
+      return false;
     },
 
     async stat(key, { signal } = {}) {
@@ -65,7 +89,7 @@ export function openLocalBackend(folder: string, options: LocalBackendOptions = 
 
     async put(key, bytes, { signal, ifAbsent = false } = {}) {
       const path = pathOf(key, signal);
-      if (ifAbsent && (group.pendingPath(path) !== undefined || statObject(path))) return 'present';
+      if (ifAbsent && (group.pendingPath(path) !== undefined || kindAt(path))) return 'present';
       await group.write(path, bytes, ifAbsent);
       return 'stored';
     },
@@ -80,17 +104,24 @@ export function openLocalBackend(folder: string, options: LocalBackendOptions = 
       group.cancel(path);
       removeObject(path);
       const parent = dirname(path);
-      if (parent !== folder && removeFolder(parent)) group.forgetFolder(parent);
+      if (parent !== root && removeFolder(parent)) group.forgetFolder(parent);
     },
 
     async *list(prefix, { signal } = {}) {
       const start = prefix.slice(0, prefix.lastIndexOf('/') + 1);
       if (start !== '' && !isObjectKey(start.slice(0, -1))) return;
-      yield* listFolder(folder, start, prefix, signal);
+      yield* listFolder(root, start, prefix, signal);
     },
 
     close: () => group.close(),
   };
+}
+
+/** In a form to which names can be appended, also where it is the root or the current folder. */
+function plainPath(folder: string): string {
+  const path = normalize(folder);
+  if (path === '/') return '/.';
+  return path.endsWith('/') ? path.slice(0, -1) : path;
 }
 
 function describe(stats: fs.Stats): ObjectInfo {
@@ -102,18 +133,28 @@ function statObject(path: string): fs.Stats | undefined {
   return attempt(path, 'look up', () => fs.lstatSync(path, { throwIfNoEntry: false }));
 }
 
-function readObject(path: string, actualPath: string, maxSize: number): Uint8Array {
+interface Reading {
+  /** For messages. */
+  readonly path: string;
+  readonly actualPath: string;
+  readonly calls: FileCalls;
+  readonly maxSize: number;
+  readonly into: Uint8Array | undefined;
+}
+
+function readObject({ path, actualPath, calls, maxSize, into }: Reading): Uint8Array {
   const descriptor = openObject(path, actualPath);
   try {
-    const stats = attempt(path, 'read', () => fs.fstatSync(descriptor));
-    if (!stats.isFile()) {
+    const size = attempt(path, 'read', () => calls.fileSize(descriptor));
+    if (size === undefined) {
       throw new StorageError('IO', { subject: path, step: 'read', reason: 'Not a regular file' });
     }
-    if (stats.size > maxSize) {
+    if (size > maxSize) {
       const reason = `more than ${maxSize} bytes`;
       throw new LimitExceeded({ subject: path, step: 'read', reason });
     }
-    const bytes = new Uint8Array(stats.size);
+    const hasRoom = into !== undefined && into.length >= size;
+    const bytes = hasRoom ? into.subarray(0, size) : new Uint8Array(size);
     attempt(path, 'read', () => readFully(descriptor, bytes, path));
     return bytes;
   } finally {

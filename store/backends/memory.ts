@@ -36,12 +36,21 @@ export function createMemoryBackend(options: MemoryBackendOptions = {}): ObjectB
     label,
     can: { write: true, list: true, remove: true },
 
-    async get(key, { signal, maxSize = Number.POSITIVE_INFINITY } = {}) {
+    async get(key, { signal, maxSize = Number.POSITIVE_INFINITY, into } = {}) {
       const found = find(key, signal);
       const subject = `${label}: ${key}`;
       if (found === undefined) throw new ObjectMissing({ subject, reason: 'No such object' });
-      if (found.bytes.length <= maxSize) return found.bytes.slice();
-      throw new LimitExceeded({ subject, step: 'read', reason: `more than ${maxSize} bytes` });
+      const { bytes } = found;
+      if (bytes.length > maxSize) {
+        throw new LimitExceeded({ subject, step: 'read', reason: `more than ${maxSize} bytes` });
+      }
+      if (into === undefined || into.length < bytes.length) return bytes.slice();
+      into.set(bytes);
+      return into.subarray(0, bytes.length);
+    },
+
+    async has(keys, { signal } = {}) {
+      return keys.some((key) => find(key, signal) !== undefined || accepted.has(key));
     },
 
     async stat(key, { signal } = {}) {

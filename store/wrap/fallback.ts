@@ -14,6 +14,7 @@ function triesNext(error: unknown): boolean {
  * @param sources at least one, asked in this order; closed together with the result
  */
 export function openFallbackSource(sources: readonly ChunkSource[]): ChunkSource {
+  if (sources.length === 1) return sources[0];
   return {
     label: sources.map((source) => source.label).join(', '),
     async has(id, options) {

@@ -49,6 +49,24 @@ function readingAndWriting(name: string, create: BackendFactory): void {
     t.is(found.constructor, Uint8Array);
   });
 
+  test(`${name}: reads into memory of the caller, if the object fits`, async (t) => {
+    const backend = create(t);
+    for (const size of [0, 1, 5000]) {
+      await backend.put(`key-${size}`, noise(size));
+      await backend.flush();
+      const into = new Uint8Array(5010).subarray(5, 5 + size).fill(0xee);
+      const found = await backend.get(`key-${size}`, { into });
+      t.deepEqual(found, noise(size));
+      t.is(found.buffer, into.buffer);
+      t.is(found.byteOffset, 5);
+      if (size === 0) continue;
+      const small = new Uint8Array(size - 1);
+      const other = await backend.get(`key-${size}`, { into: small });
+      t.deepEqual(other, noise(size));
+      t.not(other.buffer, small.buffer);
+    }
+  });
+
   test(`${name}: put replaces, with the last one winning`, async (t) => {
     const backend = create(t);
     for (let i = 0; i < 5; i++) await backend.put('key', noise(10, i));
@@ -82,6 +100,20 @@ function presence(name: string, create: BackendFactory): void {
     await backend.flush();
     await t.throwsAsync(backend.get(KEY), { code: 'OBJECT_MISSING' });
     t.is(await backend.stat(KEY), undefined);
+  });
+
+  test(`${name}: has says whether any of the names is there`, async (t) => {
+    const backend = create(t);
+    t.false(await backend.has([KEY, 'abcd/other']));
+    await backend.put('abcd/other', text(5));
+    t.true(await backend.has([KEY, 'abcd/other']));
+    await backend.flush();
+    t.true(await backend.has([KEY, 'abcd/other']));
+    t.true(await backend.has(['abcd/other']));
+    t.false(await backend.has([KEY, 'ffff/other']));
+    t.false(await backend.has([]));
+    await backend.remove('abcd/other');
+    t.false(await backend.has([KEY, 'abcd/other']));
   });
 
   test(`${name}: ifAbsent leaves what is there, or was accepted before`, async (t) => {
@@ -183,6 +215,7 @@ function refusals(name: string, create: BackendFactory): void {
       await t.throwsAsync(backend.put(key, text(1)), { instanceOf: TypeError }, key);
       await t.throwsAsync(backend.get(key), { instanceOf: TypeError }, key);
       await t.throwsAsync(backend.remove(key), { instanceOf: TypeError }, key);
+      await t.throwsAsync(async () => backend.has([key]), { instanceOf: TypeError }, key);
     }
   });
 
@@ -193,6 +226,7 @@ function refusals(name: string, create: BackendFactory): void {
     await t.throwsAsync(backend.put(KEY, text(1), { signal }), { is: reason });
     await t.throwsAsync(backend.get(KEY, { signal }), { is: reason });
     await t.throwsAsync(backend.stat(KEY, { signal }), { is: reason });
+    await t.throwsAsync(async () => backend.has([KEY], { signal }), { is: reason });
     await t.throwsAsync(backend.remove(KEY, { signal }), { is: reason });
     t.is(await backend.stat(KEY), undefined);
   });

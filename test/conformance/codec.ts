@@ -2,7 +2,7 @@
 import test, { type ExecutionContext } from 'ava';
 import { concatBytes } from '../../formats/bytes.ts';
 import { isCasError } from '../../formats/errors.ts';
-import type { Codec } from '../../store/transforms.ts';
+import { type Codec, compressedRoom } from '../../store/transforms.ts';
 import { noise, text } from '../helpers/golden.ts';
 
 export interface CodecSuiteOptions {
@@ -74,6 +74,21 @@ function roundTrips(name: string, codec: Codec, compress: Codec['compress']): vo
     t.deepEqual(await codec.decompress(storedB, b.length), b);
     t.is(storedA.constructor, Uint8Array);
     t.is(plainA.constructor, Uint8Array);
+  });
+
+  test(`${name}: compresses into memory of the caller or into new memory`, async (t) => {
+    for (const [what, plain] of Object.entries(SAMPLES)) {
+      const room = new Uint8Array(compressedRoom(plain.length) + 100).fill(0xee);
+      const stored = await compress(plain, room);
+      t.true(stored.length <= compressedRoom(plain.length), what);
+      if (stored.buffer === room.buffer) {
+        t.is(stored.byteOffset, 0);
+        t.true(room.subarray(compressedRoom(plain.length)).every((byte) => byte === 0xee));
+      }
+      const small = new Uint8Array(1);
+      t.not((await compress(plain, small)).buffer, small.buffer);
+      t.deepEqual(await codec.decompress(stored, plain.length), plain, what);
+    }
   });
 
   test(`${name}: decodes into memory of the caller that has room for the ceiling`, async (t) => {

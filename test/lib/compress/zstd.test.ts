@@ -1,5 +1,5 @@
 import test from 'ava';
-import { concatBytes, equalBytes } from '../../../formats/bytes.ts';
+import { concatBytes } from '../../../formats/bytes.ts';
 import { createZstdCodec } from '../../../lib/compress/zstd.node.ts';
 import { zstdCapacity } from '../../../lib/compress/zstd-frame.ts';
 import { createNativeZstdCodec } from '../../../lib/compress/zstd-native.node.ts';
@@ -57,14 +57,18 @@ for (const [name, codec] of Object.entries(implementations)) {
   });
 }
 
-test('libzstd makes the chunk files of casync 2, byte for byte', async (t) => {
+test('libzstd makes chunk files as small as those of casync 2, which say their size', async (t) => {
   if (!requirement(t, { conditions: { 'libzstd.so.1 and koffi': native !== undefined } })) return;
   if (native === undefined) return;
+  let [ours, theirs] = [0, 0];
   for (const { stored, id } of chunks) {
-    const made = await native.compress(await native.decompress(stored, 1 << 20));
-    if (!requirement(t, { conditions: { 'libzstd 1.5.4': equalBytes(made, stored) } })) return;
-    t.deepEqual(new Uint8Array(made), stored, id);
+    const plain = await native.decompress(stored, 1 << 20);
+    const made = await native.compress(plain);
+    t.is(zstdCapacity(made, 1 << 27), plain.length, id);
+    ours += made.length;
+    theirs += stored.length;
   }
+  t.true(ours <= theirs * 1.01, `${ours} bytes instead of ${theirs}`);
 });
 
 test('decoding never takes more room than a frame can need', async (t) => {

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
+import { createFileCalls } from '../../../lib/os/file-calls.node.ts';
 import type { LocalBackendOptions } from '../../../store/backends/local.node.ts';
 import { openLocalBackend } from '../../../store/backends/local.node.ts';
 import { backendSuite } from '../../conformance/backend.ts';
@@ -10,7 +11,11 @@ import { requirement } from '../../helpers/requirements.ts';
 import { temporaryFolder } from '../../helpers/temporary-folder.ts';
 
 const syncAll = { syncFileSystem: async () => {} };
+const calls = createFileCalls();
 const VARIANTS: Readonly<Record<string, LocalBackendOptions>> = {
+  ...(calls
+    ? { 'local with native calls': { ...syncAll, calls }, scratch: { sync: 'none', calls } }
+    : {}),
   local: {},
   'local with syncfs': syncAll,
   'local with syncfs that is not there': { syncFileSystem: () => undefined },
