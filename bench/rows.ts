@@ -1,0 +1,160 @@
+/**
+ * What is measured: scenarios, which are the steps that one contestant takes one after the other
+ * in a turn. Every step is a row of the report. Used by main.ts, turns.ts and the tests.
+ */
+import type { DataSetName } from './data-sets.ts';
+import type { Kind } from './peers.ts';
+
+export interface Step {
+  /** Stable name of the row. */
+  readonly row: string;
+  readonly title: string;
+  readonly action: 'make' | 'extract';
+  readonly snapshot: string;
+  readonly dataSet: DataSetName;
+  /**
+   * What a make finds: an empty store, the store as the step before has left it, or the store as
+   * the first step has left it.
+   */
+  readonly store: 'empty' | 'left' | 'first';
+}
+
+export interface Scenario {
+  readonly id: string;
+  readonly kind: Kind;
+  readonly steps: readonly Step[];
+  /** Only these contestants. */
+  readonly only?: readonly string[];
+  /** Contestants that cannot bring it back. */
+  readonly cannotExtract?: readonly string[];
+  /** Bound to so many cores. */
+  readonly cores?: number;
+}
+
+/** Sizes of the scaling rows. */
+const SIZES = ['64M', '256M', '1G', '4G'] as const;
+
+/** The three that cut, name and compress in the same way. */
+const CHUNKERS = ['ours', 'ours-nosync', 'casync', 'desync'];
+/** Gives every hole back as zeroes: too much for a file system in memory. */
+const NOT_SPARSE = ['restic'];
+
+function make(id: string, dataSet: DataSetName, title: string): Step {
+  const row = `${id}-make`;
+  return {
+    row,
+    title: `${title}: make`,
+    action: 'make',
+    snapshot: 'first',
+    dataSet,
+    store: 'empty',
+  };
+}
+
+function again(id: string, dataSet: DataSetName, title: string): Step {
+  const step = make(id, dataSet, title);
+  return {
+    ...step,
+    row: `${id}-again`,
+    title: `${title}: make again`,
+    snapshot: 'again',
+    store: 'left',
+  };
+}
+
+function extract(id: string, dataSet: DataSetName, title: string): Step {
+  const step = make(id, dataSet, title);
+  return {
+    ...step,
+    row: `${id}-extract`,
+    title: `${title}: extract`,
+    action: 'extract',
+    store: 'left',
+  };
+}
+
+function version(id: 'changed' | 'inserted', title: string): Step {
+  return { ...make(id, id, title), snapshot: id, store: 'first' };
+}
+
+function makeAndExtract(id: string, kind: Kind, dataSet: DataSetName, title: string): Scenario {
+  return { id, kind, steps: [make(id, dataSet, title), extract(id, dataSet, title)] };
+}
+
+function allThree(id: string, kind: Kind, dataSet: DataSetName, title: string): Scenario {
+  const steps = [make(id, dataSet, title), again(id, dataSet, title), extract(id, dataSet, title)];
+  return { id, kind, steps };
+}
+
+/** 1, 2, 4 and so on, and all of them. */
+function coreCounts(available: number): readonly number[] {
+  const counts: number[] = [];
+  for (let count = 1; count < available; count *= 2) counts.push(count);
+  return [...counts, available];
+}
+
+/** @param cores how many there are, for the rows that vary them */
+export function allScenarios(cores: number): readonly Scenario[] {
+  const image = allThree('image', 'blob', 'image', '1 GiB image');
+  const versions = [
+    version('changed', 'image with 1 % changed, store knows the old one'),
+    version('inserted', 'image with an insertion, store knows the old one'),
+  ];
+  const small = make('small', 'small', 'one file of 1 MiB');
+  return [
+    { ...image, steps: [...image.steps, ...versions] },
+    allThree('tree', 'tree', 'tree', 'real tree'),
+    allThree('tiny', 'tree', 'tiny', '100,000 files of 1 KB'),
+    { ...makeAndExtract('holes', 'blob', 'holes', '8 GiB of holes'), cannotExtract: NOT_SPARSE },
+    makeAndExtract('zeros', 'blob', 'zeros', '1 GiB of zeroes and holes'),
+    makeAndExtract('noise', 'blob', 'noise', '1 GiB incompressible'),
+    { id: 'small', kind: 'blob', steps: [small] },
+    ...coreCounts(cores).map((count) => ({
+      ...allThree(`cores-${count}`, 'blob', 'image', `1 GiB image, ${plural(count, 'core')}`),
+      only: CHUNKERS,
+      cores: count,
+    })),
+    ...SIZES.map((size) => ({
+      ...makeAndExtract(
+        `size-${size}`,
+        'blob',
+        dataSetOfSize(size),
+        `image, ${size.slice(0, -1)} ${size.slice(-1)}iB`,
+      ),
+      only: CHUNKERS,
+    })),
+  ];
+}
+
+function dataSetOfSize(size: (typeof SIZES)[number]): DataSetName {
+  return size === '1G' ? 'image' : `image-${size}`;
+}
+
+function plural(count: number, noun: string): string {
+  return count === 1 ? `1 ${noun}` : `${count} ${noun}s`;
+}
+
+/** Whether a row is meant by one of the names: its own, or the first words of it. */
+function isMeant(row: string, names: readonly string[]): boolean {
+  return names.some((name) => row === name || row.startsWith(`${name}-`));
+}
+
+/**
+ * The scenarios that have the rows wanted, with the steps needed for them: a first make stays, as
+ * long as anything stays.
+ * @throws Error for a name that means no row
+ */
+export function selectScenarios(
+  scenarios: readonly Scenario[],
+  names: readonly string[] | undefined,
+): { readonly scenarios: readonly Scenario[]; readonly rows: ReadonlySet<string> } {
+  const all = scenarios.flatMap(({ steps }) => steps.map(({ row }) => row));
+  const wrong = names?.find((name) => !all.some((row) => isMeant(row, [name])));
+  if (wrong !== undefined) throw new Error(`no row "${wrong}"; there are ${all.join(', ')}`);
+  const rows = new Set(all.filter((row) => names === undefined || isMeant(row, names)));
+  const selected = scenarios.flatMap((scenario) => {
+    const steps = scenario.steps.filter(({ row, store }) => rows.has(row) || store === 'empty');
+    return steps.some(({ row }) => rows.has(row)) ? [{ ...scenario, steps }] : [];
+  });
+  return { scenarios: selected, rows };
+}

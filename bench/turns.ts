@@ -1,0 +1,264 @@
+/**
+ * Runs a scenario: rounds of turns, in each of which every contestant takes all steps in a folder
+ * of its own, which is gone afterwards. Results are checked after every step. The first rounds only
+ * warm up: inputs get into the page cache, and memory that the machine has never touched costs
+ * whoever touches it first. Used by main.ts.
+ */
+import { existsSync, mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Contestant } from './contestants.ts';
+import type { DataSet, DataSetName } from './data-sets.ts';
+import { type Command, describeCommand, type Meter, measure } from './measure.ts';
+import type { Job, Place } from './peers.ts';
+import type { Measurement, RowResult, Sample, Usage } from './result.ts';
+import type { Scenario, Step } from './rows.ts';
+import { orderOfRound } from './statistics.ts';
+import { compareIndexes, findDifference, type IndexComparison } from './verify.ts';
+
+export interface TurnOptions {
+  /** Folder for the contestants; made and removed. */
+  readonly folder: string;
+  readonly rounds: number;
+  readonly warmUps: number;
+  /** Rows that are measured; other steps are only taken. */
+  readonly rows: ReadonlySet<string>;
+  /** How many processors there are. */
+  readonly cores: number;
+  /** Numbers of the processors that may be used. */
+  readonly processors: readonly number[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly meter: Meter;
+  readonly signal: AbortSignal;
+  /** Called before a round with what must not be left over from before. */
+  readonly settle: () => Promise<void>;
+  readonly say: (line: string) => void;
+}
+
+/** Samples and failures of one contestant and row, as they come in. */
+interface RowRecord {
+  command: string;
+  failure?: string;
+  readonly samples: Sample[];
+}
+
+interface Turn {
+  readonly scenario: Scenario;
+  readonly contestant: Contestant;
+  readonly place: Place;
+  readonly isFirst: boolean;
+  readonly dataSets: ReadonlyMap<DataSetName, DataSet>;
+  readonly indexes: IndexComparison;
+  readonly options: TurnOptions;
+  readonly onSample: (step: Step, command: Command, usage: Usage) => void;
+}
+
+/** A wrong result, or a command that failed, with the step that it happened in. */
+class StepFailure extends Error {
+  readonly row: string;
+  constructor(row: string, message: string) {
+    super(message);
+    this.row = row;
+  }
+}
+
+/**
+ * @returns a row per step that is wanted. Who fails gets no further turns; his row says why.
+ * @throws only if interrupted, or if the harness itself cannot go on
+ */
+export async function runScenario(
+  scenario: Scenario,
+  everybody: readonly Contestant[],
+  dataSets: ReadonlyMap<DataSetName, DataSet>,
+  options: TurnOptions,
+): Promise<readonly RowResult[]> {
+  const contestants = everybody.filter(({ peer }) => takesPart(peer.name, peer.kinds, scenario));
+  const indexes = compareIndexes([0, 24]);
+  const records = new Map<string, RowRecord>();
+  const recordOf = (row: string, name: string): RowRecord => {
+    const key = `${row} ${name}`;
+    const record = records.get(key) ?? { command: '', samples: [] };
+    records.set(key, record);
+    return record;
+  };
+  const failed = new Set<string>();
+  for (let turn = 0; turn < options.warmUps + options.rounds; turn++) {
+    const round = turn - options.warmUps;
+    const order = orderOfRound(contestants, turn);
+    for (const [position, contestant] of order.entries()) {
+      const { name } = contestant.peer;
+      if (failed.has(name)) continue;
+      await options.settle();
+      const onSample = (step: Step, command: Command, usage: Usage): void => {
+        options.say(progressLine(step.row, round, name, usage));
+        if (round < 0 || !options.rows.has(step.row)) return;
+        const record = recordOf(step.row, name);
+        if (record.samples.length === 0) record.command = describeCommand(command);
+        record.samples.push({ round, position, ...usage });
+      };
+      const place = placeOf(options.folder);
+      const isFirst = turn === 0;
+      try {
+        await takeTurn({
+          scenario,
+          contestant,
+          place,
+          isFirst,
+          dataSets,
+          indexes,
+          options,
+          onSample,
+        });
+      } catch (error) {
+        if (!(error instanceof StepFailure)) throw error;
+        failed.add(name);
+        recordOf(error.row, name).failure = error.message;
+        options.say(`${error.row}: ${name}: FAILED: ${error.message}`);
+      } finally {
+        rmSync(options.folder, { recursive: true, force: true });
+      }
+    }
+  }
+  return scenario.steps.flatMap(({ row, title, dataSet }) => {
+    const measurements = contestants.flatMap(({ peer: { name } }): readonly Measurement[] => {
+      const record = records.get(`${row} ${name}`);
+      return record === undefined ? [] : [{ contestant: name, ...record }];
+    });
+    const isWanted = options.rows.has(row) || measurements.some((one) => one.failure !== undefined);
+    return isWanted ? [{ id: row, title, dataSet, measurements }] : [];
+  });
+}
+
+function takesPart(name: string, kinds: readonly string[], { only, kind }: Scenario): boolean {
+  return kinds.includes(kind) && (only === undefined || only.includes(name));
+}
+
+function progressLine(row: string, round: number, name: string, usage: Usage): string {
+  const cpu = usage.userSeconds + usage.systemSeconds;
+  const times = `${usage.wallSeconds.toFixed(2)} s, CPU ${cpu.toFixed(2)} s`;
+  const memory = `${Math.round(usage.peakMemoryBytes / 1024 ** 2)} MiB`;
+  return `${row} ${round < 0 ? 'warm-up' : `round ${round + 1}`}: ${name}: ${times}, ${memory}`;
+}
+
+function placeOf(folder: string): Place {
+  return { state: join(folder, 'state'), output: join(folder, 'output') };
+}
+
+async function takeTurn(turn: Turn): Promise<void> {
+  const { scenario, contestant } = turn;
+  mkdirSync(join(turn.options.folder, 'home'), { recursive: true });
+  const needsFirst = scenario.steps.some(({ store }) => store === 'first');
+  for (const step of scenario.steps) {
+    if (!canTake(scenario, contestant, step)) continue;
+    await failingAs(step.row, () => takeStep(turn, step));
+    if (step.store === 'empty' && needsFirst) {
+      await copyState(turn, turn.place.state, savedState(turn));
+    }
+  }
+}
+
+function canExtract({ cannotExtract }: Scenario, name: string): boolean {
+  return cannotExtract?.includes(name) !== true;
+}
+
+function canTake(scenario: Scenario, { peer }: Contestant, step: Step): boolean {
+  if (step.action === 'extract') return canExtract(scenario, peer.name);
+  return peer.hasStore || step.store === 'empty';
+}
+
+async function failingAs(row: string, act: () => Promise<void>): Promise<void> {
+  try {
+    await act();
+  } catch (error) {
+    // An abort is nobody's failure.
+    if (!(error instanceof Error) || error.name === 'AbortError') throw error;
+    throw new StepFailure(row, error.message);
+  }
+}
+
+async function takeStep(turn: Turn, step: Step): Promise<void> {
+  const { contestant, place, options } = turn;
+  const { peer, facts } = contestant;
+  const job = jobOf(turn, step);
+  if (step.action === 'extract') {
+    await extractAndCheck(turn, step, (command, usage) => turn.onSample(step, command, usage));
+    return;
+  }
+  if (step.store === 'empty') await newState(turn);
+  if (step.store === 'first') await copyState(turn, savedState(turn), place.state);
+  const command = completed(turn, peer.make(facts.path, job, place));
+  const usage = await measure(command, measureOptions(turn));
+  const index = peer.index?.(job, place);
+  const wrong = index && turn.indexes.check(`${job.folder}/${job.name}`, index, peer.name);
+  if (wrong !== undefined) throw new Error(wrong);
+  // Where no step extracts this, the first turn does: a store can be wrong behind a good index.
+  const isExtracted = turn.scenario.steps.some(
+    ({ action, snapshot }) => action === 'extract' && snapshot === step.snapshot,
+  );
+  const isCheckable = turn.isFirst && !isExtracted && canExtract(turn.scenario, peer.name);
+  if (isCheckable) await extractAndCheck(turn, step, () => {});
+  turn.onSample(step, command, usage);
+  options.signal.throwIfAborted();
+}
+
+async function extractAndCheck(
+  turn: Turn,
+  step: Step,
+  onUsage: (command: Command, usage: Usage) => void,
+): Promise<void> {
+  const { contestant, place } = turn;
+  const { peer, facts } = contestant;
+  const job = jobOf(turn, step);
+  rmSync(place.output, { recursive: true, force: true });
+  mkdirSync(place.output);
+  const command = completed(turn, peer.extract(facts.path, job, place));
+  const usage = await measure(command, measureOptions(turn));
+  const result = join(place.output, peer.result(job));
+  const difference = findDifference(job.kind, join(job.folder, job.name), result);
+  if (difference !== undefined) throw new Error(difference);
+  rmSync(place.output, { recursive: true, force: true });
+  onUsage(command, usage);
+}
+
+function jobOf({ scenario, dataSets, options }: Turn, step: Step): Job {
+  const dataSet = dataSets.get(step.dataSet);
+  if (dataSet === undefined) throw new Error(`there is no data set ${step.dataSet}`);
+  const { folder, name } = dataSet;
+  const cores = scenario.cores ?? options.cores;
+  return { kind: scenario.kind, folder, name, snapshot: step.snapshot, cores };
+}
+
+/** With the environment of the run, bound to as many processors as the scenario says. */
+function completed({ scenario, contestant, place, options }: Turn, command: Command): Command {
+  const { cores } = scenario;
+  const chosen = options.processors.slice(0, cores).join(',');
+  const binding = cores === undefined ? [] : ['taskset', '-c', chosen];
+  const home = join(options.folder, 'home');
+  const folders = { HOME: home, TMPDIR: home };
+  const env = { ...options.env, ...folders, ...contestant.peer.env?.(place) };
+  return { ...command, words: [...binding, ...command.words], env };
+}
+
+function measureOptions({ options: { folder, meter, signal } }: Turn) {
+  return { meter, signal, scratch: join(folder, 'usage') };
+}
+
+async function newState(turn: Turn): Promise<void> {
+  const { contestant, place } = turn;
+  const { peer, facts } = contestant;
+  rmSync(place.state, { recursive: true, force: true });
+  for (const folder of ['.', ...peer.folders]) {
+    mkdirSync(join(place.state, folder), { recursive: true });
+  }
+  const command = peer.initialise?.(facts.path, place);
+  if (command !== undefined) await measure(completed(turn, command), measureOptions(turn));
+}
+
+function savedState({ options }: Turn): string {
+  return join(options.folder, 'saved');
+}
+
+async function copyState(turn: Turn, from: string, to: string): Promise<void> {
+  if (!existsSync(from)) throw new Error(`${from} is missing`);
+  rmSync(to, { recursive: true, force: true });
+  await measure({ words: ['cp', '-a', from, to] }, measureOptions(turn));
+}
