@@ -1,11 +1,11 @@
 /**
  * `npm run bench:kernel [file]`: what one core does per second in the inner loops (scan, digest,
  * codec), measured in CPU time, so that other work on the machine disturbs little. The real data is
- * the begin of the file; without one, of the running program.
+ * the middle of the file; without one, of the running program.
  */
 
 import { randomFillSync } from 'node:crypto';
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { DEFAULT_CHUNK_SIZES } from '../formats/chunk-sizes.ts';
 import { createScanKernel, KERNEL_BYTES } from '../lib/chunking/kernel/kernel.ts';
 import type { ChunkScanner } from '../lib/chunking/scanner.ts';
@@ -148,10 +148,11 @@ function inTurn<T>(items: readonly T[], work: (item: T) => number | Promise<numb
   return () => work(items[next++ % items.length]);
 }
 
-/** Repeats the begin of the file as often as needed. */
+/** Takes the middle of the file and repeats it as often as needed. */
 function fill(bytes: Uint8Array, path: string): void {
   const descriptor = openSync(path, 'r');
-  const length = readSync(descriptor, bytes, 0, bytes.length, 0);
+  const offset = Math.max(0, Math.floor((fstatSync(descriptor).size - bytes.length) / 2));
+  const length = readSync(descriptor, bytes, 0, bytes.length, offset);
   closeSync(descriptor);
   if (length === 0) throw new Error(`${path} is empty`);
   for (let at = length; at < bytes.length; at += length) {
