@@ -9,6 +9,8 @@ export interface OptionShape {
   readonly long: string;
   readonly short?: string;
   readonly takesValue: boolean;
+  /** True for options that casync 2 lacks: its abbreviations keep their meaning. */
+  readonly neverShortened?: boolean;
 }
 
 export interface Word {
@@ -41,7 +43,9 @@ function findLong(
 ): OptionShape {
   const exact = options.find((option) => option.long === name);
   if (exact) return exact;
-  const candidates = options.filter((option) => option.long.startsWith(name));
+  const candidates = options.filter(
+    (option) => option.long.startsWith(name) && option.neverShortened !== true,
+  );
   if (candidates.length === 1) return candidates[0];
   if (candidates.length === 0) throw usage(settings, `unrecognized option '--${name}'`);
   const possibilities = candidates.map((option) => `'--${option.long}'`).join(' ');

@@ -7,6 +7,7 @@ import { type ChunkSizes, DEFAULT_CHUNK_SIZES, parseChunkSizes } from '../format
 import { CasError } from '../formats/errors.ts';
 import { parseFeature } from '../formats/feature-flags.ts';
 import { parseSize } from '../formats/size.ts';
+import type { ChunkerName } from '../lib/chunking/scanner-choice.ts';
 import type { SyncMode } from '../lib/local-store.node.ts';
 import type { CodecName } from '../store/transforms.ts';
 import type { OptionShape } from './getopt.ts';
@@ -37,6 +38,7 @@ export interface Options {
   store: string | undefined;
   extraStores: string[];
   chunkSizes: ChunkSizes;
+  chunker: ChunkerName;
   seeds: string[];
   cache: string | undefined;
   cacheAuto: boolean;
@@ -83,6 +85,7 @@ export function defaultOptions(environment: Readonly<Record<string, string | und
     store: undefined,
     extraStores: [],
     chunkSizes: DEFAULT_CHUNK_SIZES,
+    chunker: 'buzhash',
     seeds: [],
     cache: undefined,
     cacheAuto: false,
@@ -126,6 +129,11 @@ function readCompression(value: string): CodecName {
   if (value === 'default') return 'zstd';
   if (value === 'zstd' || value === 'xz' || value === 'gzip') return value;
   throw badParameter('compression', value);
+}
+
+function readChunker(value: string): ChunkerName {
+  if (value === 'buzhash' || value === 'fastcdc') return value;
+  throw badParameter('chunker', value);
 }
 
 function readSync(value: string): SyncMode {
@@ -188,6 +196,11 @@ function valueRow(long: string, metavar: string, help: string, set: Setter): Opt
   };
 }
 
+/** An option that casync 2 does not have. */
+function ownRow(long: string, metavar: string, help: string, set: Setter): OptionRow {
+  return { ...valueRow(long, metavar, help, set), neverShortened: true };
+}
+
 function answerRow(
   long: string,
   short: string | undefined,
@@ -239,13 +252,16 @@ export const OPTION_TABLE: readonly OptionRow[] = [
   valueRow('chunk-size', '=[MIN:]AVG[:MAX]', 'Chunk sizes: AVG, MIN:AVG:MAX, or auto', (o, v) => {
     o.chunkSizes = parseChunkSizes(v);
   }),
+  ownRow('chunker', '=NAME', 'Where to cut: buzhash (default) or fastcdc', (o, v) => {
+    o.chunker = readChunker(v);
+  }),
   valueRow('digest', '=NAME', 'Digest: sha256 or sha512-256', (o, v) => {
     o.digest = readDigest(v);
   }),
   valueRow('compression', '=NAME', 'Compression of new chunks: zstd, xz or gzip', (o, v) => {
     o.compression = readCompression(v);
   }),
-  valueRow('sync', '=MODE', 'Make new chunks durable: group (default) or none', (o, v) => {
+  ownRow('sync', '=MODE', 'Make new chunks durable: group (default) or none', (o, v) => {
     o.sync = readSync(v);
   }),
   valueRow('seed', '=PATH', 'No effect yet: data that may serve as chunks', (o, v) => {

@@ -208,6 +208,7 @@ const REFUSALS: readonly (readonly [readonly string[], string])[] = [
   [['--with=nonsense'], 'Failed to parse --with= feature flag: nonsense'],
   [['--digest=md5'], 'Failed to parse --digest= parameter: md5'],
   [['--compression=bzip2'], 'Failed to parse --compression= parameter: bzip2'],
+  [['--chunker=rabin'], 'Failed to parse --chunker= parameter: rabin'],
   [['--sync=yes'], 'Failed to parse --sync= parameter: yes'],
   [['--delete=maybe'], 'Failed to parse --delete= parameter: maybe'],
   [['--log-level=loud'], 'Failed to parse log level "loud": Invalid argument'],

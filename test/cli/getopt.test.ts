@@ -9,6 +9,7 @@ const OPTIONS: readonly OptionShape[] = [
   { long: 'store', takesValue: true },
   { long: 'seed', takesValue: true },
   { long: 'seed-output', takesValue: true },
+  { long: 'sync', takesValue: true, neverShortened: true },
 ];
 
 function parse(argv: readonly string[], stopAtFirstWord = false): string[] {
@@ -45,6 +46,12 @@ test('short options bundle, the last may have its value glued on', (t) => {
 
 test('a long option may be cut to an unambiguous beginning, an exact name wins', (t) => {
   t.deepEqual(parse(['--verb', '--st=a', '--seed=b']), ['--verbose', '--store=a', '--seed=b']);
+});
+
+test('an option that casync 2 lacks has no beginnings, and takes none away', (t) => {
+  t.deepEqual(parse(['--sync=a']), ['--sync=a']);
+  t.is(messageOf(['--sy=a']), "casync: unrecognized option '--sy'");
+  t.false(messageOf(['--s']).includes("'--sync'"));
 });
 
 test('two hyphens end the options, one hyphen is a word', (t) => {
