@@ -42,24 +42,34 @@ export class NodeEncoder {
     this.#limits = limits;
   }
 
-  /** @param offset in the archive, where the record will stand @throws FormatError */
-  encodeFileName(name: Uint8Array, offset: number): Uint8Array {
+  /**
+   * The root: ENTRY and all that follows it up to the first child.
+   * @param offset in the archive, where the records will stand
+   * @returns bytes that are valid until the next call
+   * @throws FormatError
+   */
+  encodeRoot(node: CatarNode, offset: number): Uint8Array {
+    this.#offset = offset;
+    this.#encodeNode(node);
+    return this.#writer.take();
+  }
+
+  /**
+   * A child: FILENAME, ENTRY and all that follows it, up to the header of PAYLOAD or, in directories,
+   * the first child. Otherwise like `encodeRoot`.
+   */
+  encodeChild(name: Uint8Array, node: CatarNode, offset: number): Uint8Array {
     this.#offset = offset;
     this.#writer.begin(RECORD_TYPES.FILENAME);
     this.#check('FILENAME', fileNameFault(name));
     this.#check('FILENAME', lengthFault(name, this.#limits.maxNameLength));
     this.#writer.text(name);
     this.#writer.end();
+    this.#encodeNode(node);
     return this.#writer.take();
   }
 
-  /**
-   * ENTRY and all that follows it, up to the header of PAYLOAD or, in directories, the first child.
-   * @param offset in the archive, where the records will stand
-   * @throws FormatError
-   */
-  encodeNode(node: CatarNode, offset: number): Uint8Array {
-    this.#offset = offset;
+  #encodeNode(node: CatarNode): void {
     this.#node = node;
     this.#place = ENTRY_PLACE;
     this.#entry(node);
@@ -73,7 +83,6 @@ export class NodeEncoder {
       this.#number('QUOTA_PROJID', node.quotaProjectId, projectIdFault(node.quotaProjectId));
     }
     this.#content(node);
-    return this.#writer.take();
   }
 
   #entry(node: CatarNode): void {
@@ -227,6 +236,7 @@ function lengthFault(bytes: Uint8Array, maxLength: number): Fault {
 }
 
 function attributesFault({ xattrs, acl, defaultAcl }: CatarNode, limits: DecodeLimits): Fault {
+  if (xattrs.length === 0 && acl === undefined && defaultAcl === undefined) return undefined;
   const { maxAttributeCount, maxAttributeBytes } = limits;
   const count = xattrs.length + entryCount(acl) + entryCount(defaultAcl);
   if (count > maxAttributeCount) return `at most ${maxAttributeCount} attributes and ACL entries`;

@@ -5,13 +5,15 @@
 import type { Hash64 } from './siphash.ts';
 
 const INITIAL_COUNT = 8;
+const NO_NUMBERS = new Float64Array();
+const NO_HASHES = new Uint32Array();
 
 export class GoodbyeColumns {
   #count = 0;
-  /** One directory in a deep tree often has few children: nothing is allocated before the first. */
-  #offsets = new Float64Array();
-  #sizes = new Float64Array();
-  #hashes = new Uint32Array();
+  /** Directories are often empty: nothing is allocated before the first child. */
+  #offsets = NO_NUMBERS;
+  #sizes = NO_NUMBERS;
+  #hashes = NO_HASHES;
 
   get count(): number {
     return this.#count;
@@ -19,10 +21,16 @@ export class GoodbyeColumns {
 
   /** Adds a child that begins with its FILENAME at this archive offset; its size is not yet known. */
   add(filenameOffset: number, hash: Hash64): void {
+    this.addComplete(filenameOffset, 0, hash.low, hash.high);
+  }
+
+  /** Adds a child that is complete. @param size bytes from its FILENAME record to its end */
+  addComplete(filenameOffset: number, size: number, hashLow: number, hashHigh: number): void {
     this.#reserve();
     this.#offsets[this.#count] = filenameOffset;
-    this.#hashes[2 * this.#count] = hash.low;
-    this.#hashes[2 * this.#count + 1] = hash.high;
+    this.#sizes[this.#count] = size;
+    this.#hashes[2 * this.#count] = hashLow;
+    this.#hashes[2 * this.#count + 1] = hashHigh;
     this.#count++;
   }
 

@@ -5,7 +5,7 @@
 import { writeU32, writeU64 } from './bytes.ts';
 import type { GoodbyeColumns } from './goodbye-columns.ts';
 import { GOODBYE_TAIL_MARKER, RECORD_HEADER_SIZE, RECORD_TYPES } from './record-types.ts';
-import { type Hash64, sipHash24 } from './siphash.ts';
+import { type Hash64, sipHasher } from './siphash.ts';
 
 /** The key under which casync hashes file names. */
 const NAME_KEY = Uint8Array.of(
@@ -16,9 +16,7 @@ const NAME_KEY = Uint8Array.of(
 const ITEM_SIZE = 24;
 
 /** The hash by which the table finds a file name (given without terminator). */
-export function hashName(name: Uint8Array): Hash64 {
-  return sipHash24(name, NAME_KEY);
-}
+export const hashName: (name: Uint8Array) => Hash64 = sipHasher(NAME_KEY);
 
 /**
  * The complete GOODBYE record of a directory.

@@ -12,22 +12,27 @@ export interface Hash64 {
 
 const BLOCK_LENGTH = 8;
 
-/** SipHash-2-4 of `message`. @param key 16 bytes */
-export function sipHash24(message: Uint8Array, key: Uint8Array): Hash64 {
-  const state = initialState(key);
-  const fullLength = message.length - (message.length % BLOCK_LENGTH);
-  for (let offset = 0; offset < fullLength; offset += BLOCK_LENGTH) {
-    absorb(state, readU32(message, offset), readU32(message, offset + 4));
-  }
+/** SipHash-2-4 under one key; allocates nothing but the results. @param key 16 bytes */
+export function sipHasher(key: Uint8Array): (message: Uint8Array) => Hash64 {
+  const initial = initialState(key);
+  const state = new Int32Array(initial.length);
   const last = new Uint8Array(BLOCK_LENGTH);
-  last.set(message.subarray(fullLength));
-  last[BLOCK_LENGTH - 1] = message.length;
-  absorb(state, readU32(last, 0), readU32(last, 4));
-  state[4] ^= 0xff;
-  for (let i = 0; i < 4; i++) round(state);
-  return {
-    low: (state[0] ^ state[2] ^ state[4] ^ state[6]) >>> 0,
-    high: (state[1] ^ state[3] ^ state[5] ^ state[7]) >>> 0,
+  return (message) => {
+    state.set(initial);
+    const fullLength = message.length - (message.length % BLOCK_LENGTH);
+    for (let offset = 0; offset < fullLength; offset += BLOCK_LENGTH) {
+      absorb(state, readU32(message, offset), readU32(message, offset + 4));
+    }
+    last.fill(0);
+    for (let i = fullLength; i < message.length; i++) last[i - fullLength] = message[i];
+    last[BLOCK_LENGTH - 1] = message.length;
+    absorb(state, readU32(last, 0), readU32(last, 4));
+    state[4] ^= 0xff;
+    for (let i = 0; i < 4; i++) round(state);
+    return {
+      low: (state[0] ^ state[2] ^ state[4] ^ state[6]) >>> 0,
+      high: (state[1] ^ state[3] ^ state[5] ^ state[7]) >>> 0,
+    };
   };
 }
 

@@ -55,6 +55,11 @@ export class ExcludeRules {
     return new ExcludeRules(rules);
   }
 
+  /** True if nothing is left out whatever its name. */
+  get isEmpty(): boolean {
+    return this.#rules.length === 0;
+  }
+
   /** True if the child `name` is to be left out. A rule with `!` wins over all others. */
   excludes(name: Uint8Array, isDirectory: boolean): boolean {
     let isExcluded = false;
@@ -70,6 +75,7 @@ export class ExcludeRules {
 
   /** What the child directory `name` inherits. */
   forChild(name: Uint8Array): ExcludeRules {
+    if (this.isEmpty) return this;
     const inherited: Rule[] = [];
     for (const rule of this.#rules) {
       if (!rule.isAnchored) {

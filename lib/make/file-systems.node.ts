@@ -11,12 +11,13 @@ export interface FileSystems {
 }
 
 const TYPE_BITS = 0o170000;
+const TYPE_END = 0o200000;
 /** Answers for each file as it likes. */
 const FUSE = 0x65735546;
 
 export function createFileSystems(): FileSystems {
   const types = new Map<number, number>();
-  const withoutInodeFlags = new Set<string>();
+  const withoutInodeFlags = new Set<number>();
   const typeOf = (stat: FileStat, fd: number): number => {
     const known = types.get(stat.device);
     if (known !== undefined) return known;
@@ -26,7 +27,7 @@ export function createFileSystems(): FileSystems {
   };
   const inodeFlagsOf = (stat: FileStat, fd: number): number => {
     // Some file systems have flags on files only or on directories only.
-    const key = `${stat.device} ${stat.mode & TYPE_BITS}`;
+    const key = stat.device * TYPE_END + (stat.mode & TYPE_BITS);
     if (withoutInodeFlags.size > 0 && withoutInodeFlags.has(key)) return 0;
     const flags = getInodeFlags(fd);
     if (flags === undefined && typeOf(stat, fd) !== FUSE) withoutInodeFlags.add(key);

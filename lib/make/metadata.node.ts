@@ -3,9 +3,8 @@
  * reduced to the feature flags (spec/formats/catar.md). Used by the folder walk.
  */
 import { compareBytes } from '../../formats/bytes.ts';
-import type { CatarNode, NodeType, Xattr } from '../../formats/catar-events.ts';
+import type { CatarNode, Xattr } from '../../formats/catar-events.ts';
 import { FEATURE } from '../../formats/feature-flags.ts';
-import type { FileStat } from '../os/file-stat.node.ts';
 import {
   FAT_FEATURES,
   featuresOfFatAttributes,
@@ -22,24 +21,17 @@ import {
 import { ACCESS_ACL_XATTR, DEFAULT_ACL_XATTR, decodePosixAcl } from '../os/posix-acl.ts';
 import { groupName, userName } from '../os/users.node.ts';
 import { getXattr, listXattrs } from '../os/xattr.node.ts';
+import type { HeldEntry } from './held-entry.node.ts';
 import { createOwnerRules, type OwnerRules, type UidShift } from './owner-rules.ts';
 import { recordedAccessAcl, recordedDefaultAcl } from './recorded-acl.ts';
-import { isRecordedXattr, reduceMode, timeReducer } from './reduce.ts';
+import { isRecordedXattr, modeReducer, timeReducer } from './reduce.ts';
 
-/** A file held still for reading its attributes. */
-export interface NodeSource {
-  readonly type: NodeType;
-  readonly stat: FileStat;
-  /** Open descriptor of a file or directory; everything else is never opened. */
-  readonly fd?: number;
-  /** Path of what is not opened; its last link is not followed. */
-  readonly path?: Uint8Array;
+/** What the file system knows of a file besides its attributes. */
+export interface FileFacts {
   /** Flags of chattr(1), 0 where there are none. */
   readonly inodeFlags: number;
   /** Number of the file system type. */
   readonly fileSystemType: number;
-  /** Present on symbolic links. */
-  readonly linkTarget?: Uint8Array;
 }
 
 export interface MetadataOptions {
@@ -64,53 +56,72 @@ type Attributes = Pick<
   'xattrs' | 'acl' | 'defaultAcl' | 'selinuxLabel' | 'fileCapabilities'
 >;
 
-const NO_ATTRIBUTES: Attributes = { xattrs: [] };
+const NO_ATTRIBUTES: Attributes = {
+  xattrs: [],
+  acl: undefined,
+  defaultAcl: undefined,
+  selinuxLabel: undefined,
+  fileCapabilities: undefined,
+};
 
 /**
- * The function that reads nodes for one archive.
- * @returns a function that throws PipelineError or FormatError without subject where something cannot
- * be read or not be recorded.
+ * Reads the node of an entry that is held still.
+ * @throws PipelineError, FormatError without subject where something cannot be read or recorded
  */
-export function createNodeReader(options: MetadataOptions): (source: NodeSource) => CatarNode {
+export type NodeReader = (entry: HeldEntry, facts: FileFacts) => CatarNode;
+
+/** The function that reads nodes for one archive. */
+export function createNodeReader(options: MetadataOptions): NodeReader {
   const { featureFlags, uidShift } = options;
   const names = { user: userName, group: groupName };
   const owners = createOwnerRules({ featureFlags, names, ...(uidShift && { uidShift }) });
+  const reduceMode = modeReducer(featureFlags);
   const reduceTime = timeReducer(featureFlags);
   const entryFlagMask = Number(featureFlags & ENTRY_FLAGS);
   const readAttributes = createAttributeReader(featureFlags, owners);
   const wantsProject = (featureFlags & FEATURE.quotaProjectId) !== 0n;
-  return (source) => {
-    const { type, stat, fd } = source;
+  return (entry, facts) => {
+    const { type, stat, fd } = entry;
     const user = owners.user(stat.uid);
     const group = owners.group(stat.gid);
+    const attributes = readAttributes(entry);
+    // Always the same properties, and none copied by a loop: this is made once per file.
     return {
       type,
       featureFlags,
-      mode: reduceMode(stat.mode, type, featureFlags),
-      entryFlags: fd === undefined ? 0 : readEntryFlags(source, fd, entryFlagMask),
+      mode: reduceMode(stat.mode, type),
+      entryFlags: fd === undefined ? 0 : readEntryFlags(entry, fd, facts, entryFlagMask),
       uid: user.id,
       gid: group.id,
-      ...(uidShift && { localOwner: { uid: stat.uid, gid: stat.gid } }),
-      mtime: reduceTime(stat.mtimeNs),
+      localOwner: uidShift && { uid: stat.uid, gid: stat.gid },
+      mtime: reduceTime(stat.mtimeSeconds, stat.mtimeNanoseconds),
       user: user.name,
       group: group.name,
-      ...readAttributes(source),
-      quotaProjectId: wantsProject && fd !== undefined ? readProject(source, fd) : undefined,
+      xattrs: attributes.xattrs,
+      acl: attributes.acl,
+      defaultAcl: attributes.defaultAcl,
+      selinuxLabel: attributes.selinuxLabel,
+      fileCapabilities: attributes.fileCapabilities,
+      quotaProjectId: wantsProject && fd !== undefined ? readProject(fd, facts) : undefined,
       size: type === 'file' ? stat.size : 0,
-      linkTarget: source.linkTarget,
-      device: deviceOf(type, stat),
+      linkTarget: entry.linkTarget,
+      device: deviceOf(entry),
     };
   };
 }
 
-function deviceOf(type: NodeType, stat: FileStat): CatarNode['device'] {
+function deviceOf({ type, stat }: HeldEntry): CatarNode['device'] {
   if (type !== 'character-device' && type !== 'block-device') return undefined;
   return { major: stat.rdevMajor, minor: stat.rdevMinor };
 }
 
-function readEntryFlags(source: NodeSource, fd: number, mask: number): number {
-  const { type, stat, fileSystemType } = source;
-  let flags = featuresOfInodeFlags(source.inodeFlags);
+function readEntryFlags(
+  { type, stat }: HeldEntry,
+  fd: number,
+  { inodeFlags, fileSystemType }: FileFacts,
+  mask: number,
+): number {
+  let flags = inodeFlags === 0 ? 0 : featuresOfInodeFlags(inodeFlags);
   if ((mask & FAT_FEATURES) !== 0 && FILE_SYSTEMS_WITH_FAT_ATTRIBUTES.has(fileSystemType)) {
     flags |= featuresOfFatAttributes(getFatAttributes(fd) ?? 0);
   }
@@ -126,15 +137,15 @@ function readEntryFlags(source: NodeSource, fd: number, mask: number): number {
   return flags & mask;
 }
 
-function readProject(source: NodeSource, fd: number): number | undefined {
-  if (!FILE_SYSTEMS_WITH_PROJECTS.has(source.fileSystemType)) return undefined;
+function readProject(fd: number, { fileSystemType }: FileFacts): number | undefined {
+  if (!FILE_SYSTEMS_WITH_PROJECTS.has(fileSystemType)) return undefined;
   return getProjectId(fd) || undefined;
 }
 
 function createAttributeReader(
   featureFlags: bigint,
   owners: OwnerRules,
-): (source: NodeSource) => Attributes {
+): (entry: HeldEntry) => Attributes {
   const has = (bit: bigint) => (featureFlags & bit) !== 0n;
   const wants = {
     xattrs: has(FEATURE.xattrs),

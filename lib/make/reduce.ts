@@ -6,6 +6,7 @@ import type { NodeType } from '../../formats/catar-events.ts';
 import { FEATURE, timeGranularity } from '../../formats/feature-flags.ts';
 
 const TYPE_BITS = 0o170000;
+
 /** Whether nodes of a type go into an archive with these feature flags. */
 export function isTypeRecorded(type: NodeType, featureFlags: bigint): boolean {
   const feature = TYPE_FEATURES[type];
@@ -20,29 +21,43 @@ const TYPE_FEATURES: { readonly [Type in NodeType]?: bigint } = {
   socket: FEATURE.sockets,
 };
 
-/** Type and permission bits as recorded. */
-export function reduceMode(mode: number, type: NodeType, featureFlags: bigint): number {
-  const typeBits = mode & TYPE_BITS;
-  if (type === 'symlink') return typeBits | 0o777;
-  if ((featureFlags & (FEATURE.permissions | FEATURE.acl)) !== 0n)
-    return mode & (TYPE_BITS | 0o7777);
-  const all = type === 'directory' ? 0o777 : 0o666;
-  const isReadOnly = (featureFlags & FEATURE.readOnly) !== 0n && (mode & 0o222) === 0;
-  return typeBits | (isReadOnly ? all & ~0o222 : all);
+/** From the mode of a file to type and permission bits as recorded. */
+export type ModeReducer = (mode: number, type: NodeType) => number;
+
+/** How modes are recorded. */
+export function modeReducer(featureFlags: bigint): ModeReducer {
+  if ((featureFlags & (FEATURE.permissions | FEATURE.acl)) !== 0n) {
+    return (mode, type) => (type === 'symlink' ? linkMode(mode) : mode & (TYPE_BITS | 0o7777));
+  }
+  const recordsReadOnly = (featureFlags & FEATURE.readOnly) !== 0n;
+  return (mode, type) => {
+    if (type === 'symlink') return linkMode(mode);
+    const all = type === 'directory' ? 0o777 : 0o666;
+    const isReadOnly = recordsReadOnly && (mode & 0o222) === 0;
+    return (mode & TYPE_BITS) | (isReadOnly ? all & ~0o222 : all);
+  };
 }
 
-/**
- * How modification times are recorded: wrapped to 64 unsigned bits, then cut to the granularity.
- * @returns a function from nanoseconds since 1970, negative before.
- */
-export function timeReducer(featureFlags: bigint): (mtimeNs: bigint) => bigint {
+function linkMode(mode: number): number {
+  return (mode & TYPE_BITS) | 0o777;
+}
+
+/** From seconds since 1970, negative before, and nanoseconds above them to what is recorded. */
+export type TimeReducer = (seconds: number, nanoseconds: number) => bigint;
+
+/** How modification times are recorded: wrapped to 64 unsigned bits, then cut to the granularity. */
+export function timeReducer(featureFlags: bigint): TimeReducer {
   const granularity = timeGranularity(featureFlags);
   if (granularity === 0n) return () => 0n;
-  if (granularity === 1n) return (mtimeNs) => BigInt.asUintN(64, mtimeNs);
-  return (mtimeNs) => {
-    const wrapped = BigInt.asUintN(64, mtimeNs);
+  if (granularity === 1n) return wrappedTime;
+  return (seconds, nanoseconds) => {
+    const wrapped = wrappedTime(seconds, nanoseconds);
     return wrapped - (wrapped % granularity);
   };
+}
+
+function wrappedTime(seconds: number, nanoseconds: number): bigint {
+  return BigInt.asUintN(64, BigInt(seconds) * 1_000_000_000n + BigInt(nanoseconds));
 }
 
 const USER_PREFIX = asciiCodes('user.');

@@ -1,5 +1,5 @@
 /** Opens entries of held directories without following links, and tells mounts apart. For the walk. */
-import { constants, openSync, readFileSync } from 'node:fs';
+import { closeSync, constants, openSync, readFileSync, readlinkSync } from 'node:fs';
 import { lastErrno, libc, terminated } from './libc.node.ts';
 import { systemFailure } from './system-error.node.ts';
 import { entryPath } from './target.node.ts';
@@ -9,26 +9,30 @@ const FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK |
 
 /**
  * Opens the file or directory `name` of an open directory for reading. A symbolic link is refused;
- * opening does not block, whatever has taken the name meanwhile.
- * @param keepAccessTime try not to change the access time, which only the owner and root may ask for.
- * @returns a descriptor that the caller closes.
+ * opening does not block, whatever has taken the name meanwhile. The access time is not changed,
+ * where we are the owner or root and so may ask for that.
+ * @returns a descriptor for `closeEntry`.
  * @throws PipelineError without subject
  */
-export function openEntry(directory: number, name: Uint8Array, keepAccessTime: boolean): number {
-  if (keepAccessTime) {
-    const fd = attempt(directory, name, FLAGS | constants.O_NOATIME);
-    if (fd !== undefined) return fd;
-  }
-  const fd = attempt(directory, name, FLAGS);
+export function openEntry(directory: number, name: Uint8Array): number {
+  const fd =
+    attempt(directory, name, FLAGS | constants.O_NOATIME) ?? attempt(directory, name, FLAGS);
   if (fd === undefined) throw systemFailure('open', 'EPERM');
   return fd;
+}
+
+/** Closes what `openEntry` opened: by the way it was opened, as worker threads keep books. */
+export function closeEntry(fd: number): void {
+  const c = libc();
+  if (c === undefined) closeSync(fd);
+  else c.close(fd);
 }
 
 /** Undefined if the flags are not permitted. */
 function attempt(directory: number, name: Uint8Array, flags: number): number | undefined {
   const c = libc();
   if (c === undefined) return attemptWithNode(directory, name, flags);
-  const fd = c.openat(directory, terminated(name), flags | O_CLOEXEC, 'uint32_t', 0);
+  const fd = c.openat(directory, terminated(name), flags | O_CLOEXEC);
   if (fd >= 0) return fd;
   const failure = systemFailure('open', lastErrno());
   if (isNotPermitted(failure.cause)) return undefined;
@@ -46,6 +50,25 @@ function attemptWithNode(directory: number, name: Uint8Array, flags: number): nu
 
 function isNotPermitted(error: unknown): boolean {
   return (error as { readonly code?: string }).code === 'EPERM';
+}
+
+const LONGEST_TARGET = 4096;
+const target = Buffer.alloc(LONGEST_TARGET);
+
+/** Target of the symbolic link `name` of an open directory, copied. @throws PipelineError */
+export function readLinkEntry(directory: number, name: Uint8Array): Uint8Array {
+  const step = 'read link';
+  const c = libc();
+  if (c !== undefined) {
+    const length = c.readlinkat(directory, terminated(name), target, LONGEST_TARGET);
+    if (length < 0) throw systemFailure(step, lastErrno());
+    if (length < LONGEST_TARGET) return Uint8Array.from(target.subarray(0, length));
+  }
+  try {
+    return readlinkSync(entryPath(directory, name), { encoding: 'buffer' });
+  } catch (error) {
+    throw systemFailure(step, error);
+  }
 }
 
 /** Number of the mount through which `fd` was opened, or undefined where /proc does not say. */

@@ -18,10 +18,14 @@ const ABSENT = new Set<number>([errno.ENODATA, errno.EOPNOTSUPP, errno.ENOSYS]);
 const STEP_LIST = 'list extended attributes';
 const STEP_READ = 'read extended attribute';
 
+const NONE: readonly Buffer[] = [];
+
 /** Names of all attributes, in the order of the file system. @throws PipelineError */
 export function listXattrs(target: Target): readonly Buffer[] {
   const c = libc();
-  if (c === undefined) return [];
+  if (c === undefined) return NONE;
+  // Most files have none, and then this call is all there is to do.
+  if (typeof target === 'number' && c.flistxattr(target, value, USUAL) === 0) return NONE;
   const length = sizedLengthOf(STEP_LIST, (size) =>
     onTarget(target, {
       byDescriptor: (fd) => c.flistxattr(fd, value, size),
@@ -29,14 +33,18 @@ export function listXattrs(target: Target): readonly Buffer[] {
       followed: (path) => c.listxattr(path, value, size),
     }),
   );
-  const names: Buffer[] = [];
-  let start = 0;
-  while (length !== undefined && start < length) {
-    const end = value.indexOf(0, start);
-    names.push(Buffer.from(value.subarray(start, end)));
+  return length === undefined ? NONE : textsIn(value, length);
+}
+
+/** The NUL-terminated texts in the first `length` bytes, copied. */
+function textsIn(bytes: Buffer, length: number): readonly Buffer[] {
+  const texts: Buffer[] = [];
+  for (let start = 0; start < length; ) {
+    const end = bytes.indexOf(0, start);
+    texts.push(Buffer.from(bytes.subarray(start, end)));
     start = end + 1;
   }
-  return names;
+  return texts;
 }
 
 /** Value of an attribute, or undefined if there is none of that name. @throws PipelineError */

@@ -31,7 +31,7 @@ export function serializeEvents(events: readonly CatarEvent[]): Uint8Array {
   const [root] = events;
   if (root?.kind !== 'enter') throw new TypeError('events begin with the root');
   const serializer = new CatarSerializer(root.node.featureFlags);
-  const parts = events.flatMap((event) => [...serializer.push(event)]);
+  const parts = events.flatMap((event) => serializer.push(event).map((part) => part.slice()));
   serializer.end();
   return concatBytes(parts);
 }

@@ -106,3 +106,21 @@ test('a link is described by its target', (t) => {
   );
   t.deepEqual(Buffer.from(entry.linkTarget ?? []), Buffer.from([0xff, 0x2f]));
 });
+
+test('a wrong word of the directory about the type does no harm', (t) => {
+  const { folder, directory } = folderWithFile(t);
+  symlinkSync('/etc/passwd', join(folder, 'link'));
+  mkdirSync(join(folder, 'directory'));
+  const type = (name: string, listed: 'file' | 'directory') =>
+    held(
+      t,
+      holdEntry(directory, Buffer.from(name), () => true, listed),
+    ).type;
+  t.is(type('link', 'file'), 'symlink');
+  t.is(type('directory', 'file'), 'directory');
+  t.is(type('entry', 'directory'), 'file');
+  t.is(
+    holdEntry(directory, Buffer.from('gone'), () => true, 'file'),
+    'vanished',
+  );
+});

@@ -4,7 +4,7 @@ import { FEATURE } from '../../../formats/feature-flags.ts';
 import {
   isRecordedXattr,
   isTypeRecorded,
-  reduceMode,
+  modeReducer,
   timeReducer,
 } from '../../../lib/make/reduce.ts';
 
@@ -13,23 +13,23 @@ const DIRECTORY = 0o040000;
 
 test('modes are kept or become the usual ones', (t) => {
   for (const flags of [FEATURE.permissions, FEATURE.acl]) {
-    t.is(reduceMode(FILE | 0o4751, 'file', flags), FILE | 0o4751);
-    t.is(reduceMode(0o120700, 'symlink', flags), 0o120777);
+    t.is(modeReducer(flags)(FILE | 0o4751, 'file'), FILE | 0o4751);
+    t.is(modeReducer(flags)(0o120700, 'symlink'), 0o120777);
   }
-  t.is(reduceMode(FILE | 0o4751, 'file', 0n), FILE | 0o666);
-  t.is(reduceMode(DIRECTORY | 0o1700, 'directory', 0n), DIRECTORY | 0o777);
-  t.is(reduceMode(FILE | 0o557, 'file', FEATURE.readOnly), FILE | 0o666);
-  t.is(reduceMode(FILE | 0o555, 'file', FEATURE.readOnly), FILE | 0o444);
-  t.is(reduceMode(DIRECTORY | 0o555, 'directory', FEATURE.readOnly), DIRECTORY | 0o555);
+  t.is(modeReducer(0n)(FILE | 0o4751, 'file'), FILE | 0o666);
+  t.is(modeReducer(0n)(DIRECTORY | 0o1700, 'directory'), DIRECTORY | 0o777);
+  t.is(modeReducer(FEATURE.readOnly)(FILE | 0o557, 'file'), FILE | 0o666);
+  t.is(modeReducer(FEATURE.readOnly)(FILE | 0o555, 'file'), FILE | 0o444);
+  t.is(modeReducer(FEATURE.readOnly)(DIRECTORY | 0o555, 'directory'), DIRECTORY | 0o555);
 });
 
 test('times before 1970 wrap before they are cut', (t) => {
   const wrapped = 2n ** 64n - 1n;
-  t.is(timeReducer(0n)(123n), 0n);
-  t.is(timeReducer(FEATURE.timeNsec)(-1n), wrapped);
-  t.is(timeReducer(FEATURE.timeUsec)(-1n), wrapped - (wrapped % 1000n));
-  t.is(timeReducer(FEATURE.timeSec)(1_999_999_999n), 1_000_000_000n);
-  t.is(timeReducer(FEATURE.time2Sec)(3_999_999_999n), 2_000_000_000n);
+  t.is(timeReducer(0n)(0, 123), 0n);
+  t.is(timeReducer(FEATURE.timeNsec)(-1, 999_999_999), wrapped);
+  t.is(timeReducer(FEATURE.timeUsec)(-1, 999_999_999), wrapped - (wrapped % 1000n));
+  t.is(timeReducer(FEATURE.timeSec)(1, 999_999_999), 1_000_000_000n);
+  t.is(timeReducer(FEATURE.time2Sec)(3, 999_999_999), 2_000_000_000n);
 });
 
 test('types depend on their features', (t) => {

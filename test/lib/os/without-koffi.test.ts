@@ -2,6 +2,7 @@
 import { closeSync, fstatSync, lstatSync, openSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
+import { listDirectory } from '../../../lib/os/directory.node.ts';
 import { statDescriptor, statEntry, statPath } from '../../../lib/os/file-stat.node.ts';
 import { syncFileSystem } from '../../../lib/os/file-system.node.ts';
 import { punchHole } from '../../../lib/os/holes.node.ts';
@@ -18,7 +19,7 @@ import { makeFifo, makeNode, makeSocket } from '../../../lib/os/nodes.node.ts';
 import { notify } from '../../../lib/os/notify.node.ts';
 import { openEntry } from '../../../lib/os/open.node.ts';
 import { exchange } from '../../../lib/os/rename.node.ts';
-import { setModificationTime } from '../../../lib/os/times.node.ts';
+import { fileTime, setModificationTime } from '../../../lib/os/times.node.ts';
 import { groupId, groupName, userId, userName } from '../../../lib/os/users.node.ts';
 import { getXattr, listXattrs, removeXattr, setXattr } from '../../../lib/os/xattr.node.ts';
 import { temporaryFolder } from '../../helpers/temporary-folder.ts';
@@ -61,7 +62,7 @@ test('times are set to the microsecond', (t) => {
   symlinkSync('nowhere', link);
   for (const target of [fd, path, link]) {
     const before = lstatSync(target === link ? link : path, { bigint: true });
-    setModificationTime(target, 1234567890_123456789n);
+    setModificationTime(target, fileTime(1234567890_123456789n));
     const { mtimeNs, atimeNs } = lstatSync(target === link ? link : path, { bigint: true });
     const distance = mtimeNs - 1234567890_123456789n;
     t.true(distance <= 1000n && distance >= -1000n, String(distance));
@@ -117,8 +118,15 @@ test('entries are opened without following links', (t) => {
   symlinkSync('file', join(folder, 'link'));
   const directory = openSync(folder, 'r');
   t.teardown(() => closeSync(directory));
-  const opened = openEntry(directory, Buffer.from('file'), true);
+  const opened = openEntry(directory, Buffer.from('file'));
   t.teardown(() => closeSync(opened));
   t.is(fstatSync(opened).ino, fstatSync(fd).ino);
-  t.throws(() => openEntry(directory, Buffer.from('link'), true), { message: /symbolic link/ });
+  t.throws(() => openEntry(directory, Buffer.from('link')), { message: /symbolic link/ });
+});
+
+test('a directory gives names without types', (t) => {
+  const { folder } = file(t);
+  const directory = openSync(folder, 'r');
+  t.teardown(() => closeSync(directory));
+  t.deepEqual(listDirectory(directory), { names: ['file'], types: new Uint8Array(1) });
 });
