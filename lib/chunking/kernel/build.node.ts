@@ -4,7 +4,6 @@
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { main } from 'assemblyscript/asc';
 
 const FOLDER = import.meta.dirname;
 const OUTPUT = 'buzhash-wasm.ts';
@@ -16,8 +15,18 @@ const COMPILER_OPTIONS = [
   ...['--disable=bulk-memory', '--noExportMemory', ...MEMORY],
 ];
 
+/** What is used of the compiler. Its own types would redeclare globals like `console`. */
+interface Compiler {
+  main(
+    options: readonly string[],
+    calls: { writeFile(name: string, contents: string | Uint8Array): void },
+  ): Promise<{ readonly error: Error | null; readonly stderr: { toString(): string } }>;
+}
+const COMPILER: string = 'assemblyscript/asc';
+
 /** @returns the text of buzhash-wasm.ts */
 export async function buildKernel(): Promise<string> {
+  const { main }: Compiler = await import(COMPILER);
   let module: Uint8Array | undefined;
   const { error, stderr } = await main(
     ['buzhash.as.ts', `--baseDir=${FOLDER}`, '--outFile=buzhash.wasm', ...COMPILER_OPTIONS],
