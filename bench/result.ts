@@ -93,7 +93,9 @@ export function summaryOf(
 ): Summary | undefined {
   const found = row?.measurements.find((one) => one.contestant === contestant);
   if (found === undefined || found.failure !== undefined) return undefined;
-  return summarise(found.samples.map(READ[quantity]));
+  const values = found.samples.map(READ[quantity]);
+  // A command can end before /proc has been looked at: no memory is no figure.
+  return summarise(quantity === 'memory' ? values.filter((value) => value > 0) : values);
 }
 
 /** Every failure as one line. */

@@ -24,7 +24,7 @@ function listedFiles(): string[] {
 }
 
 function sourceFiles(): string[] {
-  return ['formats', 'store', 'lib', 'cli']
+  return ['formats', 'store', 'lib', 'cli', 'bench']
     .flatMap((folder) =>
       readdirSync(join(PROJECT, folder), { recursive: true, encoding: 'utf8' }).map(
         (name) => `${folder}/${name}`,

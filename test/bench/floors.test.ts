@@ -52,6 +52,11 @@ test('what was not measured neither passes nor misses', (t) => {
   t.is(stateOf(FASTER, row('image-make', measurement('ours', [1]))), 'NOT MEASURED');
 });
 
+test('memory that was not seen is not measured', (t) => {
+  const unseen = row('a', measurement('ours', [1], 0));
+  t.is(stateOf({ row: '*', atMostMebibytes: 300 }, unseen), 'NOT MEASURED');
+});
+
 test('who has failed has no figures', (t) => {
   const failed = { ...measurement('casync', [9]), failure: 'index differs' };
   t.is(stateOf(FASTER, row('image-make', measurement('ours', [1]), failed)), 'NOT MEASURED');
