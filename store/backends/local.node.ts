@@ -58,6 +58,14 @@ export function openLocalBackend(folder: string, options: LocalBackendOptions = 
     return attempt(path, 'look up', () => calls.kindAt(path));
   }
 
+  /** What `has` found absent last: who puts it now need not look again, for nothing is replaced. */
+  let lastAbsent: readonly string[] = [];
+
+  function isThere(path: string): boolean {
+    if (group.pendingPath(path) !== undefined) return true;
+    return !lastAbsent.includes(path) && kindAt(path) !== undefined;
+  }
+
   return {
     label: folder,
     can: { write: true, list: true, remove: true },
@@ -74,10 +82,14 @@ export function openLocalBackend(folder: string, options: LocalBackendOptions = 
     },
 
     has(keys, { signal } = {}) {
+      const absent: string[] = [];
       for (const key of keys) {
         const path = pathOf(key, signal);
-        if (group.pendingPath(path) !== undefined || kindAt(path) === 'file') return true;
+        const kind = group.pendingPath(path) === undefined ? kindAt(path) : 'file';
+        if (kind === 'file') return true;
+        if (kind === undefined) absent.push(path);
       }
+      lastAbsent = absent;
       return false;
     },
 
@@ -89,7 +101,8 @@ export function openLocalBackend(folder: string, options: LocalBackendOptions = 
 
     async put(key, bytes, { signal, ifAbsent = false } = {}) {
       const path = pathOf(key, signal);
-      if (ifAbsent && (group.pendingPath(path) !== undefined || kindAt(path))) return 'present';
+      if (ifAbsent && isThere(path)) return 'present';
+      lastAbsent = [];
       await group.write(path, bytes, ifAbsent);
       return 'stored';
     },

@@ -28,7 +28,8 @@ function traced(folder: string, program: string): readonly string[] {
       const [, name, words = '', result] =
         LINE.exec(line.replace('<unfinished ...>', ') = 0')) ?? [];
       if (name === undefined || Number(result) < 0 || !words.includes(work)) return [];
-      const paths = [...words.matchAll(/[<"]([^<">]*)[>"]/g)].map(([, path]) => path);
+      const ownPaths = words.replaceAll(/AT_FDCWD<[^<">]*>/g, '');
+      const paths = [...ownPaths.matchAll(/[<"]([^<">]*)[>"]/g)].map(([, path]) => path);
       const named = paths.map((path) =>
         path
           .replace(work, 'W')
@@ -79,6 +80,24 @@ test('without syncfs, an object is synced, then linked, then all folders are syn
     'unlink W/s/abcd/one.RANDOM.tmp',
   ]);
   t.deepEqual([...calls.slice(3)].sort(), ['fsync W', 'fsync W/s', 'fsync W/s/abcd']);
+});
+
+test('with native calls, an object gets its name by one rename that replaces nothing', (t) => {
+  const place = begin(t);
+  if (place === undefined) return;
+  const calls = fileURLToPath(new URL('../../lib/os/file-calls.node.ts', import.meta.url));
+  const body = `import { createFileCalls } from '${calls}';
+    const syncFileSystem = async (fd: number) => fs.fsyncSync(fd);
+    const calls = createFileCalls();
+    const backend = openLocalBackend('${place.work}/s', { syncFileSystem, calls });
+    await backend.has(['abcd/one']);
+    await backend.put('abcd/one', new Uint8Array(1), { ifAbsent: true });
+    await backend.flush();`;
+  t.deepEqual(traced(place.folder, program(body, 'openLocalBackend')), [
+    'fsync W/s',
+    'rename W/s/abcd/one.RANDOM.tmp W/s/abcd/one',
+    'fsync W/s',
+  ]);
 });
 
 test('objects that are synced together are replaced by rename, and synced again at the end', (t) => {

@@ -225,6 +225,27 @@ test('an object that appears meanwhile stays', async (t) => {
   t.deepEqual(everything(folder), ['abcd', 'abcd/one']);
 });
 
+test('what appears between looking and putting stays', async (t) => {
+  for (const sync of ['group', 'none'] as const) {
+    for (const options of Object.values(VARIANTS)) {
+      const folder = storeFolder(t);
+      const backend = openLocalBackend(folder, { ...options, sync });
+      t.false(await backend.has(['abcd/one', 'abcd/two']));
+      fs.mkdirSync(join(folder, 'abcd'), { recursive: true });
+      fs.writeFileSync(join(folder, 'abcd/one'), text(2));
+      fs.symlinkSync('nowhere', join(folder, 'abcd/two'));
+      await backend.put('abcd/one', text(1), { ifAbsent: true });
+      await backend.flush();
+      t.deepEqual(await backend.get('abcd/one'), text(2));
+      t.false(await backend.has(['abcd/two']));
+      t.is(await backend.put('abcd/two', text(1), { ifAbsent: true }), 'present');
+      await backend.flush();
+      t.deepEqual(everything(folder), ['abcd', 'abcd/one', 'abcd/two']);
+      await backend.close();
+    }
+  }
+});
+
 test('foreign files in the folder are not listed', async (t) => {
   const folder = storeFolder(t);
   const backend = openLocalBackend(folder, syncAll);
