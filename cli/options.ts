@@ -63,6 +63,7 @@ export interface Options {
   digest: DigestName | undefined;
   compression: CodecName;
   sync: SyncMode;
+  fsync: boolean;
 }
 
 /** Raised by options that answer instead of working; the text goes to stdout, status 0. */
@@ -108,6 +109,7 @@ export function defaultOptions(environment: Readonly<Record<string, string | und
     digest: environment.CASYNC_DIGEST ? readDigest(environment.CASYNC_DIGEST) : undefined,
     compression: 'zstd',
     sync: 'group',
+    fsync: false,
   };
 }
 
@@ -264,6 +266,12 @@ export const OPTION_TABLE: readonly OptionRow[] = [
   ownRow('sync', '=MODE', 'Make new chunks durable: group (default) or none', (o, v) => {
     o.sync = readSync(v);
   }),
+  {
+    ...flagRow('fsync', undefined, 'Wait until what was extracted is on disk', (o) => {
+      o.fsync = true;
+    }),
+    neverShortened: true,
+  },
   valueRow('seed', '=PATH', 'No effect yet: data that may serve as chunks', (o, v) => {
     o.seeds.push(v);
   }),

@@ -3,6 +3,7 @@ import { type BigIntStats, fstatSync, statSync } from 'node:fs';
 import { assembleBlob } from '../../lib/extract/assemble.node.ts';
 import { openBlockTarget } from '../../lib/extract/open-target.node.ts';
 import { TreeExtractor } from '../../lib/extract/tree.node.ts';
+import { syncFileSystemOf } from '../../lib/os/file-system.node.ts';
 import { notInArchive } from '../../lib/read/archive.ts';
 import { createSubtreeFilter } from '../../lib/read/subtree.ts';
 import { defaultThreadCount } from '../../lib/work/job-pool.node.ts';
@@ -75,6 +76,7 @@ async function extractBlob(
   const target = openBlockTarget(output === STANDARD_STREAM ? STDOUT : localPath(output), {
     size: index.totalSize,
     punchHoles: context.options.punchHoles,
+    durable: context.options.fsync,
   });
   await assembleBlob(index, target, {
     source,
@@ -134,6 +136,7 @@ async function extractTree(
     await forEachEvent(tree, filter.handle, context, { contents: true });
     if (!filter.found) throw notInArchive();
     extractor?.finish();
+    if (context.options.fsync) await syncFileSystemOf(localPath(output));
   } finally {
     extractor?.abort();
     await closeTree(tree);

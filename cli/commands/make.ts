@@ -143,7 +143,7 @@ export async function make(words: readonly string[], context: Context): Promise<
     const storer = new StreamStorer({
       store: describeStoreForWriting(output, digestName, context),
       header: { featureFlags, chunkSizes: options.chunkSizes },
-      chunker: 'buzhash',
+      chunker: options.chunker,
       threadCount: defaultThreadCount(),
       signal,
       onProgress,

@@ -50,6 +50,7 @@ class FileTarget implements BlockTarget {
   readonly #file: DurableFile;
   readonly #punchHoles: boolean;
   readonly #replaces: Stats | undefined;
+  readonly #durable: boolean;
   #budget: number;
 
   constructor(path: string, options: OpenedFile) {
@@ -57,6 +58,7 @@ class FileTarget implements BlockTarget {
     this.#file = options.file;
     this.#punchHoles = options.punchHoles ?? true;
     this.#replaces = options.replaces;
+    this.#durable = options.durable ?? false;
     this.#budget = options.budget;
   }
 
@@ -82,7 +84,7 @@ class FileTarget implements BlockTarget {
   async commit(): Promise<void> {
     const old = this.#replaces;
     if (old !== undefined) takeOver(this.#file.descriptor, old, this.label);
-    await this.#file.commit({ sync: old !== undefined });
+    await this.#file.commit({ sync: old !== undefined || this.#durable });
   }
 
   async discard(): Promise<void> {

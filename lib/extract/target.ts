@@ -32,4 +32,6 @@ export interface TargetOptions {
   readonly size: number;
   /** Leave runs of zero bytes out of the file instead of writing them; default true. */
   readonly punchHoles?: boolean;
+  /** `commit` waits until a file is on disk, also where it replaces nothing; default false. */
+  readonly durable?: boolean;
 }
