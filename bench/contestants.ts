@@ -24,6 +24,10 @@ export interface Choice {
 const OURS = join(import.meta.dirname, '..', 'cli', 'casync.cjs');
 /** Takes part only when it is named. */
 const ON_DEMAND = ['ours-nosync'];
+/** Who takes part where nobody is named. */
+export const USUAL_NAMES: readonly string[] = PEERS.map(({ name }) => name).filter(
+  (name) => !ON_DEMAND.includes(name),
+);
 const VERSION_TIMEOUT_MS = 60_000;
 
 /**
@@ -37,7 +41,7 @@ export function findContestants(choice: Choice): readonly Contestant[] {
   }
   return PEERS.flatMap((peer) => {
     const isNamed = choice.names?.includes(peer.name) === true || peer.name in choice.paths;
-    const byDefault = choice.names === undefined && !ON_DEMAND.includes(peer.name);
+    const byDefault = choice.names === undefined && USUAL_NAMES.includes(peer.name);
     if (peer.name !== 'ours' && !isNamed && !byDefault) return [];
     const path = pathOf(peer.name, choice.paths);
     if (path === undefined && isNamed) throw new Error(`${peer.name} is not installed`);

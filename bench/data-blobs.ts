@@ -13,7 +13,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { setImmediate as breathe } from 'node:timers/promises';
-import type { BuildContext, Built } from './data-sets.ts';
+import type { BuildContext, Built } from './recipe.ts';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;

@@ -24,8 +24,8 @@ import { dirname, join } from 'node:path';
 import { setImmediate as breathe } from 'node:timers/promises';
 import { findInPath } from './contestants.ts';
 import { BLOCK_BYTES, noiseSource, piecesOf, scaled, writeBlob } from './data-blobs.ts';
-import type { BuildContext, Built } from './data-sets.ts';
 import { chooseMeter, measure } from './measure.ts';
+import type { BuildContext, Built } from './recipe.ts';
 
 const TREE_BYTES = 950_000_000;
 const TREE_ENTRIES = 70_000;

@@ -16,6 +16,7 @@ import {
   makeZeros,
 } from './data-blobs.ts';
 import { makeImage, makeTinyFiles, makeTree } from './data-files.ts';
+import type { BuildContext, Built } from './recipe.ts';
 import type { DataSetFacts } from './result.ts';
 
 export type DataSetName =
@@ -38,23 +39,6 @@ export interface DataSet {
   /** Name of the input in it. */
   readonly name: string;
   readonly facts: DataSetFacts;
-}
-
-/** What a builder gets. It makes `path` and returns what it has made. */
-export interface BuildContext {
-  readonly path: string;
-  /** Path of the data set that this one is made from, if any. */
-  readonly from: string;
-  /** 1 for the real thing; sizes and numbers of files are multiplied by it. */
-  readonly scale: number;
-  /** Folder for scratch files, beside the data sets. */
-  readonly scratch: string;
-  readonly signal: AbortSignal;
-}
-
-export interface Built {
-  readonly bytes: number;
-  readonly entries: number;
 }
 
 interface Recipe {

@@ -1,4 +1,4 @@
-/** Compares a result with the acceptance floors in floors.json. Used by `npm run bench -- --check`. */
+/** Compares a result with the floors in floors.json. Used by `npm run bench -- --check`. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type BenchResult, type RowResult, summaryOf } from './result.ts';

@@ -40,7 +40,7 @@ export function fileSystemOf(path: string): string {
   }).type;
 }
 
-/** The folder for data where none is given: in memory if that has room, else for temporary files. */
+/** The folder for data where none is given: in memory if there is room, else on the disk. */
 export function chooseFolder(neededBytes: number): string {
   if (!existsSync(IN_MEMORY) || fileSystemOf(IN_MEMORY) !== 'tmpfs') return tmpdir();
   const { bavail, bsize } = statfsSync(IN_MEMORY);

@@ -5,7 +5,7 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { drawBars } from './bars.ts';
-import { type Contestant, findContestants, findInPath } from './contestants.ts';
+import { type Contestant, findContestants, findInPath, USUAL_NAMES } from './contestants.ts';
 import { createDataSets, type DataSet, type DataSetName } from './data-sets.ts';
 import { judge, readFloors, type Verdict } from './floors.ts';
 import { allowedProcessors, chooseFolder, describeMachine, fileSystemOf } from './machine.ts';
@@ -138,6 +138,9 @@ async function measureAll(options: BenchOptions): Promise<BenchResult> {
   const plan = planOf(options, abort.signal);
   say(`in ${plan.folder} (${fileSystemOf(plan.folder)}), ${plan.rows.size} rows:`);
   say(plan.contestants.map(({ facts }) => `${facts.name} ${facts.version}`).join(', '));
+  const here = plan.contestants.map(({ peer }) => peer.name);
+  const missing = USUAL_NAMES.filter((name) => !here.includes(name));
+  if (missing.length > 0 && options.peers === undefined) say(`not here: ${missing.join(', ')}`);
   try {
     return await runAll(plan);
   } finally {

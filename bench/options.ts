@@ -27,13 +27,14 @@ export interface BenchOptions {
 export const HELP = `Usage: npm run bench -- [OPTION...]
 
 Compares whole commands of this project with casync, desync, zstd, tar, borg and restic, those of
-them that are installed. An hour with all of them; needs 14 GiB of memory, else it uses the disk.
+them that are installed. An hour with all of them. Without 14 GiB of free memory it uses the disk.
+What was made is compared with the input and among programs; what is wrong fails the run.
 
   --rounds=5             Measured rounds
   --warmup=1             Rounds before them that are not measured
   --rows=ROW,...         Only these rows: image-make, or all that begin so: image, tree, size
   --peers=NAME,...       Only these contestants beside ours, or none; also ours-nosync
-  --peer NAME=PATH       Where a contestant is, repeatable; also ours=PATH. $DESYNC does it for desync
+  --peer NAME=PATH       Where a contestant is, repeatable; also ours=PATH. For desync also $DESYNC
   --workers=N            CASYNC_WORKERS for ours
   --scale=1              Size of the data, for example 0.05
   --quick                The same as --scale=0.01 --rounds=1 --warmup=0

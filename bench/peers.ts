@@ -1,7 +1,7 @@
 /**
  * The contestants: for each program the commands that make something from an input and bring it
  * back. Used by the turns. All do the same work where they can: SHA-256, zstd level 3, every input
- * read in full, names and metadata kept; what differs is said in the notes, which the report prints.
+ * read in full, metadata kept; what differs is said in the notes, which the report prints.
  */
 import { join } from 'node:path';
 import type { Command } from './measure.ts';

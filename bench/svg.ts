@@ -18,6 +18,7 @@ const COLOURS: Readonly<Record<string, string>> = {
   restic: '#c44e6a',
 };
 
+const FONTS = 'DejaVu Sans, Verdana, sans-serif';
 export const INK = '#222222';
 export const FAINT = '#d5d5d5';
 
@@ -32,7 +33,8 @@ export function rectangle(
   height: number,
   colour: string,
 ): string {
-  return `<rect x="${at(x)}" y="${at(y)}" width="${at(width)}" height="${at(height)}" fill="${colour}"/>`;
+  const size = `width="${at(width)}" height="${at(height)}"`;
+  return `<rect x="${at(x)}" y="${at(y)}" ${size} fill="${colour}"/>`;
 }
 
 export function line(
@@ -75,9 +77,10 @@ export function legend(x: number, y: number, names: readonly string[]): string {
 
 /** A complete picture on white, so that it can be read on dark pages, too. */
 export function picture(width: number, height: number, shapes: readonly string[]): string {
-  const size = `width="${at(width)}" height="${at(height)}" viewBox="0 0 ${at(width)} ${at(height)}"`;
+  const [w, h] = [at(width), at(height)];
+  const size = `width="${w}" height="${h}" viewBox="0 0 ${w} ${h}"`;
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" ${size} font-family="DejaVu Sans, Verdana, sans-serif">`,
+    `<svg xmlns="http://www.w3.org/2000/svg" ${size} font-family="${FONTS}">`,
     rectangle(0, 0, width, height, '#ffffff'),
     ...shapes,
     '</svg>',

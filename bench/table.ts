@@ -53,9 +53,11 @@ export function report(result: BenchResult, verdicts: readonly Verdict[] | undef
 
 function machineLines({ machine, rounds, warmUps, scale }: BenchResult): readonly string[] {
   const memory = `${(machine.memoryBytes / 1024 ** 3).toFixed(0)} GiB`;
-  const warm = `${rounds} round${rounds === 1 ? '' : 's'} after ${warmUps} for warming up, order changed every round`;
+  const plural = rounds === 1 ? 'round' : 'rounds';
+  const warm = `${rounds} ${plural} after ${warmUps} for warming up, in changing order`;
   return [
-    `${machine.processor}, ${machine.cores} cores, ${memory}, Linux ${machine.kernel}, Node ${machine.node}`,
+    `${machine.processor}, ${machine.cores} cores, ${memory}`,
+    `Linux ${machine.kernel}, Node ${machine.node}`,
     `inputs, stores and outputs on ${machine.fileSystem}, page cache warm`,
     scale === 1 ? warm : `${warm}; data scaled by ${scale}: times mean little`,
     `CPU time and memory by ${machine.meter}`,

@@ -29,7 +29,7 @@ export interface TurnOptions {
   readonly env: Readonly<Record<string, string>>;
   readonly meter: Meter;
   readonly signal: AbortSignal;
-  /** Called before a round with what must not be left over from before. */
+  /** Called before every command: what others have left to be done must be done. */
   readonly settle: () => Promise<void>;
   readonly say: (line: string) => void;
 }
@@ -87,7 +87,6 @@ export async function runScenario(
     for (const [position, contestant] of order.entries()) {
       const { name } = contestant.peer;
       if (failed.has(name)) continue;
-      await options.settle();
       const onSample = (step: Step, command: Command, usage: Usage): void => {
         options.say(progressLine(step.row, round, name, usage));
         if (round < 0 || !options.rows.has(step.row)) return;
@@ -186,6 +185,7 @@ async function takeStep(turn: Turn, step: Step): Promise<void> {
   if (step.store === 'empty') await newState(turn);
   if (step.store === 'first') await copyState(turn, savedState(turn), place.state);
   const command = completed(turn, peer.make(facts.path, job, place));
+  await options.settle();
   const usage = await measure(command, measureOptions(turn));
   const index = peer.index?.(job, place);
   const wrong = index && turn.indexes.check(`${job.folder}/${job.name}`, index, peer.name);
@@ -211,6 +211,7 @@ async function extractAndCheck(
   rmSync(place.output, { recursive: true, force: true });
   mkdirSync(place.output);
   const command = completed(turn, peer.extract(facts.path, job, place));
+  await turn.options.settle();
   const usage = await measure(command, measureOptions(turn));
   const result = join(place.output, peer.result(job));
   const difference = findDifference(job.kind, join(job.folder, job.name), result);

@@ -99,7 +99,7 @@ export interface IndexComparison {
   ): string | undefined;
 }
 
-/** @param fromOffsets all that will be used, so that every index can be compared with every other */
+/** @param fromOffsets all that will be used, so that every pair of indexes can be compared */
 export function compareIndexes(fromOffsets: readonly number[]): IndexComparison {
   const first = new Map<string, { readonly hash: string; readonly owner: string }>();
   return {
