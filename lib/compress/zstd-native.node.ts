@@ -1,7 +1,8 @@
 /**
  * zstd by the system's libzstd: the fastest implementation (spec/formats/castr.md, "Chunk file").
- * Chunks are compressed in one call that knows their length, which is a third faster than the
- * reference's streams. Calls are synchronous, so one pair of contexts serves all codecs of a thread.
+ * Chunks are compressed in one call that knows their length, which is faster than the reference's
+ * streams (spec/decisions/0011). Calls are synchronous, so one pair of contexts serves all codecs of
+ * a thread.
  */
 import { FormatError } from '../../formats/errors.ts';
 import { type Codec, compressedRoom } from '../../store/transforms.ts';
