@@ -199,7 +199,7 @@ export async function forEachEvent(
   }
   for (const event of openWalk(tree.input, tree.featureFlags, context, options)) {
     await breathe();
-    if (handle(event) === 'stop') return;
+    if ((await handle(event)) === 'stop') return;
   }
 }
 

@@ -82,7 +82,8 @@ export class ConfinedDir {
   readonly fd: number;
   readonly #options: ConfinementOptions;
 
-  private constructor(fd: number, options: ConfinementOptions) {
+  /** @param fd of an open directory, which `close` closes. */
+  constructor(fd: number, options: ConfinementOptions) {
     this.fd = fd;
     this.#options = options;
   }
@@ -121,12 +122,10 @@ export class ConfinedDir {
 
   /** A new empty file, open for writing. @param permissions the umask applies. */
   createFile(name: Uint8Array, permissions: number): number {
-    const fd = this.createFileUnlessTaken(name, permissions);
-    if (fd !== undefined) return fd;
-    throw systemFailure('create file', ERRNO.EEXIST);
+    return this.createFileUnlessTaken(name, permissions) ?? taken('create file');
   }
 
-  /** Like {@link createFile}. @returns undefined if something has that name */
+  /** @returns undefined if something has that name */
   createFileUnlessTaken(name: Uint8Array, permissions: number): number | undefined {
     checkEntryName(name);
     const fd = openAt(this.fd, name, CREATE_FILE, permissions);
@@ -137,17 +136,15 @@ export class ConfinedDir {
   }
 
   createSymlink(name: Uint8Array, target: Uint8Array): void {
-    if (this.createSymlinkUnlessTaken(name, target)) return;
-    throw systemFailure('create symbolic link', ERRNO.EEXIST);
+    if (!this.createSymlinkUnlessTaken(name, target)) taken('create symbolic link');
   }
 
   /** Like {@link createSymlink}. @returns false if something has that name */
   createSymlinkUnlessTaken(name: Uint8Array, target: Uint8Array): boolean {
     checkEntryName(name);
     const outcome = symlinkAt(this.fd, name, target);
-    if (outcome >= 0) return true;
     if (outcome === -ERRNO.EEXIST) return false;
-    throw systemFailure('create symbolic link', -outcome);
+    return needed('create symbolic link', outcome) >= 0;
   }
 
   /** @param permissions the umask applies. */
@@ -347,4 +344,8 @@ export class ConfinedDir {
       closeSync(holder);
     }
   }
+}
+
+function taken(step: string): never {
+  throw systemFailure(step, ERRNO.EEXIST);
 }

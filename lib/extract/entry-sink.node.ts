@@ -2,19 +2,41 @@
  * Where simple entries go, piece by piece, on their way into their directory. Used by tree.node.ts.
  */
 import { PipelineError } from '../errors.ts';
-import { restoreSimple, type SimpleEntry, type SimplePlace } from './simple-entry.node.ts';
+import { restoreSimple, type SimpleEntry } from './simple-entry.node.ts';
+import type { OpenDirectory } from './tree-directories.node.ts';
 
-/** Takes one entry after the other. All methods throw PipelineErrors without subject. */
+/** Takes one entry after the other. What is thrown is a PipelineError without subject. */
 export interface EntrySink {
-  /** @param size bytes of content that will come, exactly. */
-  begin(place: SimplePlace, entry: SimpleEntry, size: number): void;
+  /**
+   * To be asked before `begin`.
+   * @returns undefined if there is room for the entry, else a promise of room to ask for again
+   */
+  room(nameLength: number, size: number): Promise<void> | undefined;
+  /**
+   * @param size bytes of content that will come, exactly.
+   * @param order rises from entry to entry.
+   */
+  begin(place: OpenDirectory, entry: SimpleEntry, size: number, order: number): void;
   /** The next bytes of the content; they may be reused afterwards. */
   write(bytes: Uint8Array): void;
   end(): void;
+  /** An entry, of any number ago, could not be restored; {@link settle} says why. */
+  readonly hasFailed: boolean;
+  /** Whether anything is still to be restored, or has failed. */
+  readonly isBusy: boolean;
+  /**
+   * Waits until everything that was ended is restored, and forgets what was begun only.
+   * @throws CasError of the first entry in order that failed
+   */
+  settle(): Promise<void>;
+  /** Waits until nothing is going on, without beginning anything. */
+  abandon(): Promise<void>;
+  /** Makes it fail, because of something that came at this place in the order. */
+  fail(order: number, error: unknown): void;
 }
 
 interface Current {
-  readonly place: SimplePlace;
+  readonly place: OpenDirectory;
   readonly entry: SimpleEntry;
   readonly size: number;
   filled: number;
@@ -23,6 +45,8 @@ interface Current {
 
 /** Restores each entry as soon as its content is there. */
 export class DirectSink implements EntrySink {
+  readonly hasFailed = false;
+  readonly isBusy = false;
   readonly #punchHoles: boolean;
   /** For content that comes in pieces. */
   #stage = new Uint8Array(0);
@@ -32,7 +56,9 @@ export class DirectSink implements EntrySink {
     this.#punchHoles = punchHoles;
   }
 
-  begin(place: SimplePlace, entry: SimpleEntry, size: number): void {
+  room(): undefined {}
+
+  begin(place: OpenDirectory, entry: SimpleEntry, size: number): void {
     this.#current = { place, entry, size, filled: 0, isDone: false };
   }
 
@@ -54,6 +80,14 @@ export class DirectSink implements EntrySink {
     if (filled !== size) throw wrongLength();
     if (!isDone) this.#restore(current, this.#stage.subarray(0, size));
     this.#current = undefined;
+  }
+
+  async settle(): Promise<void> {}
+
+  async abandon(): Promise<void> {}
+
+  fail(_order: number, error: unknown): void {
+    throw error;
   }
 
   #restore(current: Current, content: Uint8Array): void {

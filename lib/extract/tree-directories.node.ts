@@ -2,7 +2,7 @@
  * The directories that a tree extraction is in, from the target down: what they contained before,
  * what the archive has in them, and how they are finished. Used by tree.node.ts.
  */
-import { byteKey, compareBytes } from '../../formats/bytes.ts';
+import { byteKey, compareBytes, concatBytes } from '../../formats/bytes.ts';
 import type { CatarNode } from '../../formats/catar-events.ts';
 import { FEATURE } from '../../formats/feature-flags.ts';
 import { PipelineError } from '../errors.ts';
@@ -23,6 +23,15 @@ import type { ConfinedDir } from './confined-dir.node.ts';
 import { checkEntryName } from './entry-name.ts';
 import { notKept, withFeature } from './feature-failure.ts';
 
+/** Path below the target: of a directory, or of an entry in it. */
+export function pathIn(place: OpenDirectory, name?: Uint8Array): Uint8Array {
+  const names = name === undefined ? [] : [name];
+  for (let at: OpenDirectory | undefined = place; at !== undefined; at = at.parent) {
+    if (at.name.length > 0) names.unshift(at.name);
+  }
+  return concatBytes(names.flatMap((each, i) => (i === 0 ? [each] : [SLASH, each])));
+}
+
 /** What a directory does to everything that is made in it. */
 interface Traits {
   /** New entries get an ACL from its default ACL. */
@@ -36,6 +45,10 @@ interface Traits {
 
 export interface OpenDirectory extends Traits {
   readonly directory: ConfinedDir;
+  /** Undefined for the first one. */
+  readonly parent: OpenDirectory | undefined;
+  /** In its parent; empty for the first one. */
+  readonly name: Uint8Array;
   /** Undefined for a target that keeps its own attributes. */
   readonly node: CatarNode | undefined;
   readonly existed: boolean;
@@ -45,15 +58,24 @@ export interface OpenDirectory extends Traits {
   readonly leftOver: Set<string>;
   /** The highest name so far, in the order of archives. */
   highestName: Uint8Array | undefined;
+  /** Work in it that goes on elsewhere, and directories in it that are not finished. */
+  holdCount: number;
+  /** When it was left, if it was: it is finished as soon as nothing holds it. */
+  leftAt: number | undefined;
 }
 
 export interface TreeDirectoriesOptions {
   readonly rules: MetadataRules;
   readonly deleteExtra: boolean;
+  /** Told of a directory that could not be finished after it was left. */
+  readonly onFailure: (place: OpenDirectory, error: unknown) => void;
 }
 
 /** Nobody else looks in before the directory has its own mode; it stays so if none is restored. */
 const NEW_DIRECTORY_PERMISSIONS = 0o700;
+
+const NO_NAME = new Uint8Array(0);
+const SLASH = Uint8Array.of(0x2f);
 
 const VFAT = 0x4d44;
 const FUSE = 0x65735546;
@@ -62,6 +84,8 @@ export class TreeDirectories {
   readonly #root: ConfinedDir;
   readonly #options: TreeDirectoriesOptions;
   readonly #open: OpenDirectory[] = [];
+  /** Left and not finished. */
+  readonly #held = new Set<OpenDirectory>();
 
   constructor(root: ConfinedDir, options: TreeDirectoriesOptions) {
     this.#root = root;
@@ -77,7 +101,7 @@ export class TreeDirectories {
 
   /** The target itself is the first directory of the archive. */
   enterRoot(node: CatarNode): void {
-    this.#push(this.#root, node, traitsOf(this.#root.fd));
+    this.#push(this.#root, node, NO_NAME);
     this.#restoreEarlyFlags(node);
   }
 
@@ -118,8 +142,9 @@ export class TreeDirectories {
       // In a private directory, what was just made is what was opened.
       const isPrivate = parent.isPrivate && isPrivateDirectory(directory.fd);
       const traits = { inheritsAcl, handsOnFlags, onFat, isPrivate };
-      this.#open.push({ ...opened(directory, node, traits), existed: false, isNew: isPrivate });
-    } else this.#push(directory, node, traitsOf(directory.fd));
+      const place = opened(directory, node, traits, parent, name);
+      this.#open.push({ ...place, existed: false, isNew: isPrivate });
+    } else this.#push(directory, node, name);
     this.#restoreEarlyFlags(node);
   }
 
@@ -130,10 +155,53 @@ export class TreeDirectories {
     restoreEarlyFlags({ fd: directory.fd, node, mayHaveFlags, onFat }, this.#options.rules.replay);
   }
 
-  /** Finishes the current directory. @throws PipelineError without subject */
-  leave(isFirst: boolean): void {
+  /** Whether `announce` could only tell by looking whether the archive has this name twice. */
+  isOutOfOrder(name: Uint8Array): boolean {
+    const highest = this.#open.at(-1)?.highestName;
+    return highest !== undefined && compareBytes(highest, name) >= 0;
+  }
+
+  /**
+   * Leaves the current directory and finishes it, unless something holds it.
+   * @param at rises from directory to directory.
+   * @throws PipelineError without subject
+   */
+  leave(at: number): void {
+    const place = this.current;
+    place.leftAt = at;
+    if (place.holdCount === 0) {
+      this.#finish(place);
+      this.#open.pop();
+    } else {
+      this.#held.add(place);
+      this.#open.pop();
+      if (place.parent !== undefined) this.hold(place.parent);
+    }
+    // The target of a subtree has no events of its own.
+    if (this.#open.length === 1 && this.#open[0].node === undefined) this.#open.length = 0;
+  }
+
+  /** Nothing of `place` is finished before `release` was called as often. */
+  hold(place: OpenDirectory): void {
+    place.holdCount += 1;
+  }
+
+  release(place: OpenDirectory): void {
+    place.holdCount -= 1;
+    if (place.holdCount > 0 || !this.#held.has(place)) return;
+    try {
+      this.#finish(place);
+    } catch (error) {
+      this.#options.onFailure(place, error);
+      return;
+    }
+    this.#held.delete(place);
+    if (place.parent !== undefined) this.release(place.parent);
+  }
+
+  #finish(place: OpenDirectory): void {
     const { rules, deleteExtra } = this.#options;
-    const { directory, node, existed, leftOver, inheritsAcl, onFat, handsOnFlags } = this.current;
+    const { directory, node, existed, leftOver, inheritsAcl, onFat, handsOnFlags } = place;
     if (deleteExtra) for (const key of leftOver) directory.remove(Buffer.from(key, 'latin1'));
     if (node !== undefined) {
       const { fd } = directory;
@@ -141,25 +209,28 @@ export class TreeDirectories {
       const mayHaveFlags = existed || handsOnFlags;
       restoreLateFlags({ fd, node, mayHaveFlags, onFat }, rules.replay);
     }
-    this.#open.pop();
     if (directory !== this.#root) directory.close();
-    if (isFirst) this.#open.length = 0;
   }
 
   /** Frees all descriptors. */
   close(): void {
-    for (const { directory } of this.#open) if (directory !== this.#root) directory.close();
+    for (const { directory } of [...this.#open, ...this.#held]) {
+      if (directory !== this.#root) directory.close();
+    }
     this.#open.length = 0;
+    this.#held.clear();
     this.#root.close();
   }
 
-  #push(directory: ConfinedDir, node: CatarNode, traits: Traits): void {
+  #push(directory: ConfinedDir, node: CatarNode, name: Uint8Array): void {
     const { replay } = this.#options.rules;
+    const traits = traitsOf(directory.fd);
     const handsOnFlags = traits.handsOnFlags || node.entryFlags !== 0;
     const leftOver = new Set(directory.list().map(byteKey));
     const isNew = traits.isPrivate && leftOver.size === 0;
     const own = { ...traits, handsOnFlags };
-    this.#open.push({ ...opened(directory, node, own), leftOver, isNew });
+    const place = opened(directory, node, own, this.#open.at(-1), name);
+    this.#open.push({ ...place, leftOver, isNew });
     if (!wantsSubvolume(node, replay)) return;
     checkSubvolume(directory.fd);
     unlockSubvolume(directory.fd, replay);
@@ -171,15 +242,21 @@ function opened(
   directory: ConfinedDir,
   node: CatarNode | undefined,
   traits: Traits,
+  parent?: OpenDirectory,
+  name: Uint8Array = NO_NAME,
 ): OpenDirectory {
   return {
     ...traits,
     directory,
+    parent,
+    name,
     node,
     existed: true,
     isNew: false,
     leftOver: new Set(),
     highestName: undefined,
+    holdCount: 0,
+    leftAt: undefined,
   };
 }
 

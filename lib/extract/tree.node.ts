@@ -5,27 +5,26 @@
  * simple and go to a sink of their own. Used by `extract`.
  */
 import { closeSync, mkdirSync } from 'node:fs';
+import { concatBytes } from '../../formats/bytes.ts';
 import type { CatarEvent, CatarNode, EnterEvent } from '../../formats/catar-events.ts';
-import { nodeTypeOfMode } from '../../formats/catar-fields.ts';
 import { DEFAULT_DECODE_LIMITS } from '../../formats/decode-limits.ts';
 import { about, LimitExceeded } from '../../formats/errors.ts';
 import { escapeBytes } from '../../formats/escape.ts';
-import { FEATURE } from '../../formats/feature-flags.ts';
 import { PipelineError } from '../errors.ts';
-import { statDescriptor } from '../os/file-stat.node.ts';
 import { errnoOf, systemFailure } from '../os/system-error.node.ts';
 import { PathTracker } from '../read/path-tracker.ts';
 import { restoreEarlyFlags, restoreLateFlags } from './apply-flags.node.ts';
 import { type MetadataRules, restoreMetadata } from './apply-metadata.node.ts';
+import { BatchSink, type RunRestore } from './batch-sink.node.ts';
 import { ConfinedDir } from './confined-dir.node.ts';
+import { checkIsOurs, createOther } from './create-other.node.ts';
 import { temporaryName } from './entry-name.ts';
 import { DirectSink, type EntrySink } from './entry-sink.node.ts';
-import { withFeature } from './feature-failure.ts';
 import { FileContent } from './file-content.node.ts';
 import { OwnerResolver, type UidShift } from './owner.node.ts';
 import { replaySet } from './replay-set.ts';
 import { simpleEntryOf } from './simple-entry.node.ts';
-import { TreeDirectories } from './tree-directories.node.ts';
+import { pathIn, TreeDirectories } from './tree-directories.node.ts';
 
 export interface TreeOptions {
   /** Features to restore: those of the archive under the user's mask (`maskFlags`). */
@@ -44,6 +43,11 @@ export interface TreeOptions {
   readonly entryName?: Uint8Array;
   /** Told of every entry with its path below the first node, whose own path is empty. */
   readonly onEntry?: (path: Uint8Array, stage: 'begin' | 'end') => void;
+  /**
+   * Restores batches of entries, in other threads or not at all at once; the result is the same as
+   * without. Not used if `onEntry` wants to know when each of them is done.
+   */
+  readonly run?: RunRestore;
 }
 
 /** An entry that is no directory, between its begin and its end. */
@@ -62,8 +66,8 @@ const LEFT_OUT = 'left out';
 const SIMPLE = 'simple';
 
 /**
- * Synchronous: one system call after the other is faster than anything that waits. When a method
- * throws, nothing but `abort` may be called.
+ * Synchronous: one system call after the other is faster than anything that waits. Only with `run`
+ * there may be something to wait for. When a method throws, nothing but `abort` may be called.
  */
 export class TreeExtractor {
   readonly #label: string;
@@ -73,6 +77,8 @@ export class TreeExtractor {
   readonly #path = new PathTracker();
   readonly #sink: EntrySink;
   #pending: Pending | typeof LEFT_OUT | typeof SIMPLE | undefined;
+  /** Events so far: what came first is told by it. */
+  #order = 0;
   #finished = false;
 
   /**
@@ -83,47 +89,107 @@ export class TreeExtractor {
     const replay = replaySet(options.replayFlags);
     this.#label = target;
     this.#options = options;
-    this.#sink = new DirectSink(options.punchHoles ?? true);
     this.#rules = { replay, owners: new OwnerResolver(replay, options.uidShift) };
     this.#directories = new TreeDirectories(openRoot(target, options), {
       rules: this.#rules,
       deleteExtra: options.deleteExtra ?? true,
+      onFailure: (place, error) => {
+        this.#sink.fail(place.leftAt ?? 0, about(this.#nameOf(pathIn(place)), error));
+      },
     });
+    this.#sink = this.#openSink();
   }
 
   /**
-   * Takes the next event.
-   * @throws CasError named after the entry: `UNSAFE_NAME`, `DENIED`, `UNSUPPORTED` and others
+   * Takes the next event. If it returns a promise, the next one may come when that is resolved.
+   * @throws CasError named after the entry: `UNSAFE_NAME`, `DENIED`, `UNSUPPORTED` and others; also
+   * of an entry that came before
    */
-  handle(event: CatarEvent): void {
+  handle(event: CatarEvent): Promise<void> | undefined {
+    const pause = this.#pauseBefore(event);
+    if (pause !== undefined) return pause.then(() => this.handle(event));
+    this.#order += 1;
     if (event.kind === 'enter') this.#path.enter(event.name);
     try {
       if (event.kind === 'enter') this.#enter(event);
       else if (event.kind === 'leave') this.#leave();
       else this.#write(event.bytes);
     } catch (error) {
-      throw about(this.#subject(), error);
+      return this.#fail(about(this.#subject(), error));
     }
     if (event.kind === 'leave') this.#path.leave();
+    return undefined;
   }
 
-  /** Says that no event follows. */
-  finish(): void {
+  /** Says that no event follows. If it returns a promise, all is done when that is resolved. */
+  finish(): Promise<void> | undefined {
     if (this.#path.depth > 0 || this.#pending !== undefined) {
       throw new TypeError('the events end inside of an entry');
     }
+    if (this.#sink.isBusy) return this.#sink.settle().then(() => this.finish());
     this.#finished = true;
     this.#directories.close();
+    return undefined;
   }
 
-  /** Gives up: removes what is not complete and frees all descriptors. Nothing after `finish`. */
-  abort(): void {
-    if (this.#finished) return;
+  /**
+   * The error to report where `error` has ended the events: that of an entry that came before, if
+   * one has failed that is restored elsewhere. Waits for all of them.
+   */
+  async firstError(error: unknown): Promise<unknown> {
+    try {
+      if (this.#sink.isBusy) await this.#sink.settle();
+      return error;
+    } catch (earlier) {
+      return earlier;
+    }
+  }
+
+  /**
+   * Gives up: removes what is not complete and frees all descriptors. Nothing after `finish`. If it
+   * returns a promise, something is going on until that is resolved.
+   */
+  abort(): Promise<void> | undefined {
+    if (this.#finished) return undefined;
     this.#finished = true;
     const pending = this.#pending;
     this.#pending = undefined;
     if (typeof pending === 'object') this.#drop(pending);
+    if (this.#sink.isBusy) return this.#sink.abandon().then(() => this.#directories.close());
     this.#directories.close();
+    return undefined;
+  }
+
+  #openSink(): EntrySink {
+    const { punchHoles = true, undoImmutable = false, run, onEntry } = this.#options;
+    if (run === undefined || onEntry !== undefined) return new DirectSink(punchHoles);
+    return new BatchSink({
+      run,
+      punchHoles,
+      undoImmutable,
+      hold: (place) => this.#directories.hold(place),
+      release: (place) => this.#directories.release(place),
+      nameEntry: (place, name) => this.#nameOf(pathIn(place, name)),
+    });
+  }
+
+  /** What must be waited for before an event can be taken. */
+  #pauseBefore(event: CatarEvent): Promise<void> | undefined {
+    const sink = this.#sink;
+    if (sink.hasFailed) return sink.settle();
+    if (event.kind !== 'enter') return undefined;
+    const { name, node } = event;
+    // Only what is there already can tell whether a name comes twice.
+    if (sink.isBusy && this.#directories.isOutOfOrder(name)) return sink.settle();
+    return sink.room(name.length, node.linkTarget?.length ?? node.size);
+  }
+
+  /** Throws at once, or after everything before has been restored or has failed. */
+  #fail(error: unknown): Promise<void> {
+    if (!this.#sink.isBusy) throw error;
+    return this.firstError(error).then((first) => {
+      throw first;
+    });
   }
 
   #enter(event: EnterEvent): void {
@@ -150,7 +216,7 @@ export class TreeExtractor {
     if (entry !== undefined) {
       this.#pending = SIMPLE;
       const { linkTarget } = node;
-      this.#sink.begin(place, entry, linkTarget?.length ?? node.size);
+      this.#sink.begin(place, entry, linkTarget?.length ?? node.size, this.#order);
       if (linkTarget !== undefined) this.#sink.write(linkTarget);
       return;
     }
@@ -178,7 +244,7 @@ export class TreeExtractor {
 
   #leave(): void {
     const pending = this.#pending;
-    if (pending === undefined) this.#directories.leave(this.#path.depth === 1);
+    if (pending === undefined) this.#directories.leave(this.#order);
     else if (pending === SIMPLE) this.#sink.end();
     else if (pending !== LEFT_OUT) this.#complete(pending);
     this.#pending = undefined;
@@ -213,12 +279,19 @@ export class TreeExtractor {
   }
 
   #subject(): string {
-    const path = this.#path.path;
-    const name = this.#path.depth === 1 ? this.#options.entryName : undefined;
-    const relative = name ?? path;
-    return relative.length === 0 ? this.#label : `${this.#label}/${escapeBytes(relative)}`;
+    const { path, depth } = this.#path;
+    const { entryName } = this.#options;
+    if (entryName === undefined) return this.#nameOf(path);
+    return this.#nameOf(depth === 1 ? entryName : concatBytes([entryName, SLASH, path]));
+  }
+
+  /** @param path below the target. */
+  #nameOf(path: Uint8Array): string {
+    return path.length === 0 ? this.#label : `${this.#label}/${escapeBytes(path)}`;
   }
 }
+
+const SLASH = Uint8Array.of(0x2f);
 
 const NO_DIRECTORY =
   'Output is a regular file or block device, but attempted to extract an archive.';
@@ -235,49 +308,6 @@ function openRoot(path: string, options: TreeOptions): ConfinedDir {
     if (errnoOf(error) !== 'ENOTDIR') throw about(path, error);
     throw new PipelineError('USAGE', { subject: path, reason: NO_DIRECTORY });
   }
-}
-
-function createOther(
-  directory: ConfinedDir,
-  name: Uint8Array,
-  node: CatarNode,
-  permissions: number,
-): void {
-  const { type, device } = node;
-  switch (type) {
-    case 'symlink':
-      withFeature(FEATURE.symlinks, () =>
-        directory.createSymlink(name, node.linkTarget ?? new Uint8Array(0)),
-      );
-      return;
-    case 'character-device':
-    case 'block-device':
-    case 'fifo':
-    case 'socket': {
-      const special = { type, ...(device === undefined ? {} : { device }) };
-      withFeature(SPECIAL_FEATURES[type], () =>
-        directory.createSpecial(name, special, permissions),
-      );
-      return;
-    }
-    default:
-      throw new TypeError(`cannot create a ${type} here`);
-  }
-}
-
-const SPECIAL_FEATURES = {
-  'character-device': FEATURE.deviceNodes,
-  'block-device': FEATURE.deviceNodes,
-  fifo: FEATURE.fifos,
-  socket: FEATURE.sockets,
-} as const;
-
-/** Between making an entry and opening it, others may have put something else in its place. */
-function checkIsOurs(fd: number, node: CatarNode): void {
-  const { mode, linkCount } = statDescriptor(fd);
-  if (linkCount === 1 && nodeTypeOfMode(mode) === node.type) return;
-  const reason = 'somebody has replaced this entry while it was made';
-  throw new PipelineError('UNSAFE_TARGET', { step: 'create', reason });
 }
 
 function tooDeep(): LimitExceeded {

@@ -21,8 +21,13 @@ export interface ReadArchiveOptions {
   readonly onProgress?: ProgressSink;
 }
 
-/** Takes one event; `stop` ends the reading early. */
-export type EventHandler = (event: CatarEvent) => 'stop' | undefined;
+/**
+ * Takes one event; `stop` ends the reading early. Returns a promise only where it has to wait, because
+ * to wait for each event would cost more than the event.
+ */
+export type EventHandler = (event: CatarEvent) => Outcome | Promise<Outcome>;
+
+type Outcome = 'stop' | undefined;
 
 /**
  * Feeds every event of the archive to `handle`.
@@ -43,7 +48,14 @@ export async function readArchive(
     await options.breathe?.();
     const bytes = await source.read(parser.nextOffset);
     if (bytes.length === 0) break;
-    if (feed(parser, bytes, handle, source.label)) return parser.nextOffset;
+    const events = parser.push(bytes)[Symbol.iterator]();
+    for (;;) {
+      const event = nextEvent(events, source.label);
+      if (event === undefined) break;
+      const outcome = handle(event);
+      if (outcome === undefined) continue;
+      if ((await outcome) === 'stop') return parser.nextOffset;
+    }
     options.onProgress?.(progressOf('read', parser.nextOffset, source.size));
   }
   inContext(source.label, () => parser.end());
@@ -51,17 +63,12 @@ export async function readArchive(
 }
 
 /** Only the parser's own errors are about the archive; what the handler throws keeps its subject. */
-function feed(
-  parser: CatarParser,
-  bytes: Uint8Array,
-  handle: EventHandler,
-  label: string,
-): boolean {
-  const events = parser.push(bytes)[Symbol.iterator]();
-  for (;;) {
-    const next = inContext(label, () => events.next());
-    if (next.done) return false;
-    if (handle(next.value) === 'stop') return true;
+function nextEvent(events: Iterator<CatarEvent>, label: string): CatarEvent | undefined {
+  try {
+    const next = events.next();
+    return next.done ? undefined : next.value;
+  } catch (error) {
+    throw about(label, error);
   }
 }
 

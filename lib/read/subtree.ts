@@ -1,5 +1,6 @@
 /** One part of a stream of archive events: the node at a path and everything below it. */
 import type { CatarEvent, CatarNode } from '../../formats/catar-events.ts';
+import type { EventHandler } from './archive.ts';
 import { PathTracker } from './path-tracker.ts';
 
 /** Takes what lies within the part that is wanted. */
@@ -47,6 +48,41 @@ export function createSubtreeFilter(wanted: Uint8Array, visitor: SubtreeVisitor)
           return within && nodes.length < top ? 'stop' : undefined;
         }
       }
+    },
+  };
+}
+
+export interface SubtreeEvents {
+  readonly handle: EventHandler;
+  /** Whether the wanted node was there. */
+  readonly found: boolean;
+}
+
+/**
+ * Like {@link createSubtreeFilter}, but passes on the events as they are.
+ * @param handle may return a promise, if the next event has to wait.
+ */
+export function selectSubtree(
+  wanted: Uint8Array,
+  handle: (event: CatarEvent) => Promise<void> | undefined,
+): SubtreeEvents {
+  const tracker = new PathTracker();
+  let top = 0;
+  const passOn = (event: CatarEvent): Promise<undefined> | undefined =>
+    handle(event)?.then(() => undefined);
+  return {
+    get found() {
+      return top > 0;
+    },
+    handle(event) {
+      if (event.kind === 'enter') tracker.enter(event.name);
+      const isWithin = tracker.isWithin(wanted);
+      if (isWithin) top ||= tracker.depth;
+      const pause = isWithin ? passOn(event) : undefined;
+      if (event.kind !== 'leave') return pause;
+      tracker.leave();
+      if (!isWithin || tracker.depth >= top) return pause;
+      return pause === undefined ? 'stop' : pause.then(() => 'stop');
     },
   };
 }

@@ -1,5 +1,6 @@
 /** The jobs that threads can be asked to do, by name. A pipeline sends them to a pool. */
 import { fetchChunks } from './jobs/fetch-chunks.node.ts';
+import { restoreEntries } from './jobs/restore-entries.node.ts';
 import { scanSegment } from './jobs/scan-segment.node.ts';
 import {
   digestStream,
@@ -20,6 +21,7 @@ export const JOBS = {
   finishDigest,
   flushStore,
   fetchChunks,
+  restoreEntries,
 } as const;
 
 export type Jobs = typeof JOBS;

@@ -12,22 +12,22 @@ export interface ExtractionOptions extends Omit<TreeOptions, 'replayFlags'> {
 }
 
 /** Extracts an archive into `target`. @throws what parser and extractor throw, after cleaning up */
-export function extractArchive(
+export async function extractArchive(
   archive: Uint8Array,
   target: string,
   options: ExtractionOptions = {},
-): void {
+): Promise<void> {
   const parser = new CatarParser();
-  extractEvents(parser.push(archive), target, options);
+  await extractEvents(parser.push(archive), target, options);
   parser.end();
 }
 
 /** Extracts archive events into `target`. @throws what the extractor throws, after cleaning up */
-export function extractEvents(
+export async function extractEvents(
   events: Iterable<CatarEvent>,
   target: string,
   options: ExtractionOptions = {},
-): void {
+): Promise<void> {
   const { mask = ALL_FEATURES, afterEvent, ...rest } = options;
   let extractor: TreeExtractor | undefined;
   try {
@@ -36,11 +36,13 @@ export function extractEvents(
         const replayFlags = maskFlags(event.node.featureFlags, mask);
         extractor ??= new TreeExtractor(target, { ...rest, replayFlags });
       }
-      extractor?.handle(event);
+      await extractor?.handle(event);
       afterEvent?.(event);
     }
-    extractor?.finish();
+    await extractor?.finish();
+  } catch (error) {
+    throw extractor === undefined ? error : await extractor.firstError(error);
   } finally {
-    extractor?.abort();
+    await extractor?.abort();
   }
 }

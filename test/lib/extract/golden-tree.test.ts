@@ -4,7 +4,7 @@ import { chmodSync, chownSync, readFileSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { FEATURE } from '../../../formats/feature-flags.ts';
-import { extractArchive } from '../../helpers/extract-tree.ts';
+import { testEveryWay } from '../../helpers/every-way.ts';
 import { golden } from '../../helpers/golden.ts';
 import { requirement } from '../../helpers/requirements.ts';
 import { temporaryFolder } from '../../helpers/temporary-folder.ts';
@@ -27,17 +27,20 @@ function flaggableFolder(t: ExecutionContext): string | undefined {
   return requirement(t, { ...NEEDS, conditions }) ? folder : undefined;
 }
 
-test('the tree with everything comes back exactly, also over itself', (t) => {
-  if (!requirement(t, NEEDS)) return;
-  const target = join(temporaryFolder(t), 'tree');
-  const archive = golden('tree/default.catar');
-  extractArchive(archive, target);
-  t.true(archiveOf(target).equals(archive));
-  const before = snapshotTree(target);
-  extractArchive(archive, target);
-  t.deepEqual(snapshotDifferences(before, snapshotTree(target)), []);
-  t.true(archiveOf(target).equals(archive));
-});
+testEveryWay(
+  'the tree with everything comes back exactly, also over itself',
+  async (t, { extractArchive }) => {
+    if (!requirement(t, NEEDS)) return;
+    const target = join(temporaryFolder(t), 'tree');
+    const archive = golden('tree/default.catar');
+    await extractArchive(archive, target);
+    t.true(archiveOf(target).equals(archive));
+    const before = snapshotTree(target);
+    await extractArchive(archive, target);
+    t.deepEqual(snapshotDifferences(before, snapshotTree(target)), []);
+    t.true(archiveOf(target).equals(archive));
+  },
+);
 
 for (const [file, ...options] of [
   ['mini/emptydir.catar'],
@@ -47,10 +50,10 @@ for (const [file, ...options] of [
   ['mini/dir-unix.catar', '--with=unix'],
   ['mini/dir-none.catar', '--without=all'],
 ] as const) {
-  test(`${file} comes back exactly`, (t) => {
+  testEveryWay(`${file} comes back exactly`, async (t, { extractArchive }) => {
     if (!requirement(t, NEEDS)) return;
     const target = join(temporaryFolder(t), 'tree');
-    extractArchive(golden(file), target);
+    await extractArchive(golden(file), target);
     t.true(archiveOf(target, ...options).equals(golden(file)));
   });
 }
@@ -60,42 +63,45 @@ for (const [file, ...options] of [
   ['chattr/nodump-included.catar', '--exclude-nodump=no'],
   ['chattr/with-chattr.catar', '--exclude-nodump=no', '--with=chattr'],
 ] as const) {
-  test(`${file} comes back exactly`, (t) => {
+  testEveryWay(`${file} comes back exactly`, async (t, { extractArchive }) => {
     const folder = flaggableFolder(t);
     if (folder === undefined) return;
     const target = join(folder, 'tree');
-    extractArchive(golden(file), target);
+    await extractArchive(golden(file), target);
     t.true(archiveOf(target, ...options).equals(golden(file)));
   });
 }
 
-test('immutable entries are replaced only on request', (t) => {
+testEveryWay('immutable entries are replaced only on request', async (t, { extractArchive }) => {
   const folder = flaggableFolder(t);
   if (folder === undefined) return;
   const target = join(folder, 'tree');
   const archive = golden('chattr/default.catar');
-  extractArchive(archive, target);
-  const error = t.throws(() => extractArchive(archive, target));
+  await extractArchive(archive, target);
+  const error = await t.throwsAsync(extractArchive(archive, target));
   t.like(error, { code: 'DENIED' });
   t.regex(String(error?.message), /immutable.*--undo-immutable=yes/);
-  extractArchive(archive, target, { undoImmutable: true });
+  await extractArchive(archive, target, { undoImmutable: true });
   t.true(archiveOf(target).equals(archive));
 });
 
-test('immutable directories are changed and emptied only on request', (t) => {
-  const folder = flaggableFolder(t);
-  if (folder === undefined) return;
-  const target = join(folder, 'tree');
-  const archive = golden('mini/dir.catar');
-  extractArchive(archive, target);
-  execFileSync('mkdir', ['-p', join(target, 'extra/deeper')]);
-  execFileSync('touch', [join(target, 'extra/deeper/file')]);
-  const flagged = ['sub', 'extra', 'extra/deeper', 'extra/deeper/file'];
-  execFileSync('chattr', ['+i', ...flagged.map((name) => join(target, name))]);
-  t.throws(() => extractArchive(archive, target), { message: /immutable/ });
-  extractArchive(archive, target, { undoImmutable: true });
-  t.true(archiveOf(target).equals(archive));
-});
+testEveryWay(
+  'immutable directories are changed and emptied only on request',
+  async (t, { extractArchive }) => {
+    const folder = flaggableFolder(t);
+    if (folder === undefined) return;
+    const target = join(folder, 'tree');
+    const archive = golden('mini/dir.catar');
+    await extractArchive(archive, target);
+    execFileSync('mkdir', ['-p', join(target, 'extra/deeper')]);
+    execFileSync('touch', [join(target, 'extra/deeper/file')]);
+    const flagged = ['sub', 'extra', 'extra/deeper', 'extra/deeper/file'];
+    execFileSync('chattr', ['+i', ...flagged.map((name) => join(target, name))]);
+    await t.throwsAsync(extractArchive(archive, target), { message: /immutable/ });
+    await extractArchive(archive, target, { undoImmutable: true });
+    t.true(archiveOf(target).equals(archive));
+  },
+);
 
 /** Runs the extraction of a golden archive as `nobody`. */
 function extractAsNobody(archive: string, target: string, mask: bigint): void {
@@ -104,7 +110,7 @@ function extractAsNobody(archive: string, target: string, mask: bigint): void {
     import { golden } from './test/helpers/golden.ts';
     process.setgroups([]); process.setgid(65534); process.setuid(65534);
     try {
-      extractArchive(golden('${archive}'), '${target}', { mask: ${mask}n });
+      await extractArchive(golden('${archive}'), '${target}', { mask: ${mask}n });
     } catch (error) {
       console.error(String(error));
       process.exit(1);
@@ -121,7 +127,7 @@ function folderOfNobody(t: ExecutionContext): string {
   return folder;
 }
 
-test('an ordinary user gets everything that needs no privilege, also over itself', (t) => {
+test('an ordinary user gets everything that needs no privilege, also over itself', async (t) => {
   if (!requirement(t, NEEDS)) return;
   const target = join(folderOfNobody(t), 'tree');
   // As --without=privileged, and without the trusted.* attribute in the tree.
@@ -137,7 +143,7 @@ test('an ordinary user gets everything that needs no privilege, also over itself
   t.deepEqual(snapshotDifferences(before, snapshotTree(target)), []);
 });
 
-test('an ordinary user is told how to leave out what only root may do', (t) => {
+test('an ordinary user is told how to leave out what only root may do', async (t) => {
   if (!requirement(t, NEEDS)) return;
   const target = join(folderOfNobody(t), 'tree');
   t.throws(() => extractAsNobody('tree/default.catar', target, (1n << 33n) - 1n), {
@@ -145,7 +151,7 @@ test('an ordinary user is told how to leave out what only root may do', (t) => {
   });
 });
 
-test('an ordinary user can work in directories that he may not write to', (t) => {
+test('an ordinary user can work in directories that he may not write to', async (t) => {
   if (!requirement(t, NEEDS)) return;
   const target = join(folderOfNobody(t), 'tree');
   const mask = 0x13aebb20n;

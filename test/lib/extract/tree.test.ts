@@ -19,7 +19,7 @@ import { CatarParser } from '../../../formats/catar-parser.ts';
 import { FEATURE } from '../../../formats/feature-flags.ts';
 import { TreeExtractor } from '../../../lib/extract/tree.node.ts';
 import { parseArchive } from '../../helpers/catar.ts';
-import { extractArchive, extractEvents } from '../../helpers/extract-tree.ts';
+import { testEveryWay } from '../../helpers/every-way.ts';
 import { noise } from '../../helpers/golden.ts';
 import { requirement } from '../../helpers/requirements.ts';
 import { temporaryFolder } from '../../helpers/temporary-folder.ts';
@@ -57,66 +57,77 @@ function plant(path: string, kind: Kind): void {
 
 for (const old of KINDS) {
   for (const kind of ['file', 'directory', 'link'] as const) {
-    test(`a ${kind} takes the place of: ${old}`, (t) => {
+    testEveryWay(`a ${kind} takes the place of: ${old}`, async (t, { extractArchive }) => {
       const folder = temporaryFolder(t);
       const [target, fresh] = [join(folder, 'target'), join(folder, 'fresh')];
       mkdirSync(target);
       plant(join(target, 'x'), old);
       const archive = forgeArchive(directory([['x', FORGED[kind]]]));
-      extractArchive(archive, target, { mask: UNPRIVILEGED });
-      extractArchive(archive, fresh, { mask: UNPRIVILEGED });
+      await extractArchive(archive, target, { mask: UNPRIVILEGED });
+      await extractArchive(archive, fresh, { mask: UNPRIVILEGED });
       t.deepEqual(snapshotTree(target), snapshotTree(fresh));
     });
   }
 }
 
-test('what the archive lacks is removed, at every level, unless it is to stay', (t) => {
-  const archive = forgeArchive(
-    directory([
-      ['b', directory([['kept', file('new')]])],
-      ['file', file('new')],
-    ]),
-  );
-  for (const deleteExtra of [true, false]) {
-    const target = temporaryFolder(t);
-    mkdirSync(join(target, 'b/extra/deep'), { recursive: true });
-    mkdirSync(join(target, 'a'));
-    for (const name of ['a/x', 'b/extra/deep/x', 'b/kept', 'file', '.#left', 'z']) {
-      writeFileSync(join(target, name), 'old');
+testEveryWay(
+  'what the archive lacks is removed, at every level, unless it is to stay',
+  async (t, { extractArchive }) => {
+    const archive = forgeArchive(
+      directory([
+        ['b', directory([['kept', file('new')]])],
+        ['file', file('new')],
+      ]),
+    );
+    for (const deleteExtra of [true, false]) {
+      const target = temporaryFolder(t);
+      mkdirSync(join(target, 'b/extra/deep'), { recursive: true });
+      mkdirSync(join(target, 'a'));
+      for (const name of ['a/x', 'b/extra/deep/x', 'b/kept', 'file', '.#left', 'z']) {
+        writeFileSync(join(target, name), 'old');
+      }
+      await extractArchive(archive, target, { deleteExtra, mask: UNPRIVILEGED });
+      const names = ['.#left', 'a', 'z', 'b', 'file'];
+      t.deepEqual(readdirSync(target).sort(), deleteExtra ? ['b', 'file'] : names.sort());
+      t.is(existsSync(join(target, 'b/extra/deep/x')), !deleteExtra);
+      t.is(readFileSync(join(target, 'b/kept'), 'utf8'), 'new');
     }
-    extractArchive(archive, target, { deleteExtra, mask: UNPRIVILEGED });
-    const names = ['.#left', 'a', 'z', 'b', 'file'];
-    t.deepEqual(readdirSync(target).sort(), deleteExtra ? ['b', 'file'] : names.sort());
-    t.is(existsSync(join(target, 'b/extra/deep/x')), !deleteExtra);
-    t.is(readFileSync(join(target, 'b/kept'), 'utf8'), 'new');
-  }
-});
+  },
+);
 
-test('other names of a replaced file keep the old content', (t) => {
-  const folder = temporaryFolder(t);
-  const target = join(folder, 'target');
-  mkdirSync(target);
-  writeFileSync(join(folder, 'outside'), 'old');
-  linkSync(join(folder, 'outside'), join(target, 'x'));
-  extractArchive(forgeArchive(directory([['x', file('new')]])), target, { mask: UNPRIVILEGED });
-  t.is(readFileSync(join(folder, 'outside'), 'utf8'), 'old');
-  t.is(readFileSync(join(target, 'x'), 'utf8'), 'new');
-});
+testEveryWay(
+  'other names of a replaced file keep the old content',
+  async (t, { extractArchive }) => {
+    const folder = temporaryFolder(t);
+    const target = join(folder, 'target');
+    mkdirSync(target);
+    writeFileSync(join(folder, 'outside'), 'old');
+    linkSync(join(folder, 'outside'), join(target, 'x'));
+    await extractArchive(forgeArchive(directory([['x', file('new')]])), target, {
+      mask: UNPRIVILEGED,
+    });
+    t.is(readFileSync(join(folder, 'outside'), 'utf8'), 'old');
+    t.is(readFileSync(join(target, 'x'), 'utf8'), 'new');
+  },
+);
 
-test('the target may be reached through a link, and must be a directory', (t) => {
-  const folder = temporaryFolder(t);
-  mkdirSync(join(folder, 'real'));
-  symlinkSync('real', join(folder, 'link'));
-  const archive = forgeArchive(directory([['x', file('new')]]));
-  extractArchive(archive, join(folder, 'link'), { mask: UNPRIVILEGED });
-  t.is(readlinkSync(join(folder, 'link')), 'real');
-  t.deepEqual(readdirSync(join(folder, 'real')), ['x']);
-  const error = t.throws(() => extractArchive(archive, join(folder, 'real/x')));
-  t.like(error, { code: 'USAGE' });
-  t.regex(String(error?.message), /attempted to extract an archive\.$/);
-});
+testEveryWay(
+  'the target may be reached through a link, and must be a directory',
+  async (t, { extractArchive }) => {
+    const folder = temporaryFolder(t);
+    mkdirSync(join(folder, 'real'));
+    symlinkSync('real', join(folder, 'link'));
+    const archive = forgeArchive(directory([['x', file('new')]]));
+    await extractArchive(archive, join(folder, 'link'), { mask: UNPRIVILEGED });
+    t.is(readlinkSync(join(folder, 'link')), 'real');
+    t.deepEqual(readdirSync(join(folder, 'real')), ['x']);
+    const error = await t.throwsAsync(extractArchive(archive, join(folder, 'real/x')));
+    t.like(error, { code: 'USAGE' });
+    t.regex(String(error?.message), /attempted to extract an archive\.$/);
+  },
+);
 
-test('content arrives whole in whatever pieces it comes', (t) => {
+testEveryWay('content arrives whole in whatever pieces it comes', async (t, { extractEvents }) => {
   const content = noise(1_000_003);
   content.fill(0, 100_000, 500_000);
   for (const size of [1, 1000, 65_536, 300_000, 2_000_000]) {
@@ -131,18 +142,18 @@ test('content arrives whole in whatever pieces it comes', (t) => {
         bytes: event.bytes.slice(i * size, (i + 1) * size),
       }));
     });
-    extractEvents(pieces, target, { mask: UNPRIVILEGED });
+    await extractEvents(pieces, target, { mask: UNPRIVILEGED });
     t.true(readFileSync(join(target, 'x')).equals(part), `pieces of ${size}`);
   }
 });
 
-test('zeros become holes unless that is off', (t) => {
+testEveryWay('zeros become holes unless that is off', async (t, { extractArchive }) => {
   const content = new Uint8Array(1 << 20);
   content.set(noise(5000), 300_000);
   const archive = forgeArchive(directory([['x', file(content)]]));
   for (const punchHoles of [true, false]) {
     const target = temporaryFolder(t);
-    extractArchive(archive, target, { punchHoles, mask: UNPRIVILEGED });
+    await extractArchive(archive, target, { punchHoles, mask: UNPRIVILEGED });
     const { size, blocks } = statSync(join(target, 'x'));
     t.is(size, content.length);
     t.is(blocks * 512 >= content.length, !punchHoles);
@@ -166,164 +177,193 @@ function brokenOff(size: number): CatarEvent[] {
 }
 
 for (const [what, size] of Object.entries(SIZES))
-  test(`after a failure each file is old or new, and no temporary is left: ${what}`, (t) => {
-    const target = temporaryFolder(t);
-    mkdirSync(join(target, 'b'));
-    for (const name of ['a', 'b/c', 'd']) writeFileSync(join(target, name), 'old');
-    const before = readdirSync('/proc/self/fd').length;
-    t.throws(() => extractEvents(brokenOff(size), target, { mask: UNPRIVILEGED }), {
-      instanceOf: TypeError,
-    });
-    t.is(readFileSync(join(target, 'a'), 'utf8'), 'new a');
-    t.is(readFileSync(join(target, 'b/c'), 'utf8'), 'old');
-    t.is(readFileSync(join(target, 'd'), 'utf8'), 'old');
-    t.deepEqual(readdirSync(target).sort(), ['a', 'b', 'd']);
-    t.deepEqual(readdirSync(join(target, 'b')), ['c']);
-    t.is(readdirSync('/proc/self/fd').length, before);
-  });
+  testEveryWay(
+    `after a failure each file is old or new, and no temporary is left: ${what}`,
+    async (t, { extractEvents }) => {
+      const target = temporaryFolder(t);
+      mkdirSync(join(target, 'b'));
+      for (const name of ['a', 'b/c', 'd']) writeFileSync(join(target, name), 'old');
+      const before = readdirSync('/proc/self/fd').length;
+      await t.throwsAsync(extractEvents(brokenOff(size), target, { mask: UNPRIVILEGED }), {
+        instanceOf: TypeError,
+      });
+      t.is(readFileSync(join(target, 'a'), 'utf8'), 'new a');
+      t.is(readFileSync(join(target, 'b/c'), 'utf8'), 'old');
+      t.is(readFileSync(join(target, 'd'), 'utf8'), 'old');
+      t.deepEqual(readdirSync(target).sort(), ['a', 'b', 'd']);
+      t.deepEqual(readdirSync(join(target, 'b')), ['c']);
+      t.is(readdirSync('/proc/self/fd').length, before);
+    },
+  );
 
 for (const [what, size] of Object.entries(SIZES))
-  test(`a file is not visible under its name before its end: ${what}`, (t) => {
-    const target = temporaryFolder(t);
-    const archive = forgeArchive(
-      directory([['x', file(noise(size), { entry: { mode: 0o104755 } })]]),
-    );
-    const seen: string[] = [];
-    extractArchive(archive, target, {
-      mask: UNPRIVILEGED,
-      afterEvent: () => {
-        for (const name of readdirSync(target)) {
-          const mode = (statSync(join(target, name)).mode & 0o7777).toString(8);
-          seen.push(`${name.replace(/[0-9a-f]{16}$/, '')} ${mode}`);
-        }
-      },
-    });
-    const before = size === SIZES.small ? ['x 4755'] : ['.#x 600', '.#x 600'];
-    t.deepEqual(seen, [...before, 'x 4755', 'x 4755']);
-  });
-
-test('a subtree is made under its own name, and the target stays as it is', (t) => {
-  const target = temporaryFolder(t);
-  writeFileSync(join(target, 'other'), 'old');
-  chmodSync(target, 0o710);
-  const time = new Date(1_000_000_000_000);
-  utimesSync(target, time, time);
-  const part = forgeArchive(directory([['x', file('new')]], { entry: { mode: 0o040751 } }));
-  const options = { mask: UNPRIVILEGED, entryName: bytesOf('part') };
-  extractArchive(part, target, options);
-  extractArchive(part, target, options);
-  t.is(statSync(target).mode & 0o777, 0o710);
-  t.is(statSync(join(target, 'part')).mode & 0o777, 0o751);
-  t.deepEqual(readdirSync(target).sort(), ['other', 'part']);
-  const events = parseArchive(part).slice(1, -1);
-  extractEvents(events, target, { mask: UNPRIVILEGED, entryName: bytesOf('single') });
-  t.is(readFileSync(join(target, 'single'), 'utf8'), 'new');
-  const error = t.throws(() =>
-    extractEvents(events, target, { mask: UNPRIVILEGED, entryName: bytesOf('..') }),
+  testEveryWay(
+    `a file is not visible under its name before its end: ${what}`,
+    async (t, { extractArchive }) => {
+      const target = temporaryFolder(t);
+      const archive = forgeArchive(
+        directory([['x', file(noise(size), { entry: { mode: 0o104755 } })]]),
+      );
+      const seen: string[] = [];
+      await extractArchive(archive, target, {
+        mask: UNPRIVILEGED,
+        afterEvent: () => {
+          for (const name of readdirSync(target)) {
+            const mode = (statSync(join(target, name)).mode & 0o7777).toString(8);
+            seen.push(`${name.replace(/[0-9a-f]{16}$/, '')} ${mode}`);
+          }
+        },
+      });
+      t.deepEqual(
+        seen.filter((shown) => shown !== '.#x 600' && shown !== 'x 4755'),
+        [],
+      );
+      t.is(statSync(join(target, 'x')).size, size);
+    },
   );
-  t.like(error, { code: 'UNSAFE_NAME' });
-});
 
-test('every entry is announced and done, with its path', (t) => {
+testEveryWay(
+  'a subtree is made under its own name, and the target stays as it is',
+  async (t, { extractArchive, extractEvents }) => {
+    const target = temporaryFolder(t);
+    writeFileSync(join(target, 'other'), 'old');
+    chmodSync(target, 0o710);
+    const time = new Date(1_000_000_000_000);
+    utimesSync(target, time, time);
+    const part = forgeArchive(directory([['x', file('new')]], { entry: { mode: 0o040751 } }));
+    const options = { mask: UNPRIVILEGED, entryName: bytesOf('part') };
+    await extractArchive(part, target, options);
+    await extractArchive(part, target, options);
+    t.is(statSync(target).mode & 0o777, 0o710);
+    t.is(statSync(join(target, 'part')).mode & 0o777, 0o751);
+    t.deepEqual(readdirSync(target).sort(), ['other', 'part']);
+    const events = parseArchive(part).slice(1, -1);
+    await extractEvents(events, target, { mask: UNPRIVILEGED, entryName: bytesOf('single') });
+    t.is(readFileSync(join(target, 'single'), 'utf8'), 'new');
+    const error = await t.throwsAsync(
+      extractEvents(events, target, { mask: UNPRIVILEGED, entryName: bytesOf('..') }),
+    );
+    t.like(error, { code: 'UNSAFE_NAME' });
+  },
+);
+
+testEveryWay('every entry is announced and done, with its path', async (t, { extractArchive }) => {
   const archive = forgeArchive(directory([['d', directory([['f', file('x')]])]]));
   const seen: string[] = [];
-  extractArchive(archive, temporaryFolder(t), {
+  await extractArchive(archive, temporaryFolder(t), {
     mask: UNPRIVILEGED,
     onEntry: (path, stage) => seen.push(`${stage} ${Buffer.from(path)}`),
   });
   t.deepEqual(seen, ['begin ', 'begin d', 'begin d/f', 'end d/f', 'end d', 'end ']);
 });
 
-test('kinds that are not restored are left out, and what has their name stays', (t) => {
-  const target = temporaryFolder(t);
-  writeFileSync(join(target, 'l'), 'old');
-  const archive = forgeArchive(
-    directory([
-      ['f', file('x')],
-      ['l', symlink('target')],
-    ]),
-  );
-  extractArchive(archive, target, { mask: UNPRIVILEGED & ~FEATURE.symlinks });
-  t.is(readFileSync(join(target, 'l'), 'utf8'), 'old');
-  t.deepEqual(readdirSync(target).sort(), ['f', 'l']);
-});
+testEveryWay(
+  'kinds that are not restored are left out, and what has their name stays',
+  async (t, { extractArchive }) => {
+    const target = temporaryFolder(t);
+    writeFileSync(join(target, 'l'), 'old');
+    const archive = forgeArchive(
+      directory([
+        ['f', file('x')],
+        ['l', symlink('target')],
+      ]),
+    );
+    await extractArchive(archive, target, { mask: UNPRIVILEGED & ~FEATURE.symlinks });
+    t.is(readFileSync(join(target, 'l'), 'utf8'), 'old');
+    t.deepEqual(readdirSync(target).sort(), ['f', 'l']);
+  },
+);
 
-test('a read-only file loses its write bits and nothing else', (t) => {
-  const target = temporaryFolder(t);
-  const flags = 0xb000_0000_0000_0080n;
-  const entry = (mode: number) => ({ featureFlags: flags, mtime: 0, mode });
-  const archive = forgeArchive(
-    directory(
-      [
-        ['d', directory([], { entry: entry(0o040555) })],
-        ['r', file('x', { entry: entry(0o100444) })],
-        ['w', file('x', { entry: entry(0o100666) })],
-      ],
-      { entry: entry(0o040777) },
-    ),
-  );
-  const umask = process.umask();
-  extractArchive(archive, target);
-  const modes = ['d', 'r', 'w'].map((name) => statSync(join(target, name)).mode & 0o7777);
-  t.deepEqual(modes, [0o700 & 0o555, 0o444 & ~umask, 0o666 & ~umask]);
-  extractArchive(archive, target);
-  t.is(statSync(join(target, 'd')).mode & 0o7777, 0o500);
-});
+testEveryWay(
+  'a read-only file loses its write bits and nothing else',
+  async (t, { extractArchive }) => {
+    const target = temporaryFolder(t);
+    const flags = 0xb000_0000_0000_0080n;
+    const entry = (mode: number) => ({ featureFlags: flags, mtime: 0, mode });
+    const archive = forgeArchive(
+      directory(
+        [
+          ['d', directory([], { entry: entry(0o040555) })],
+          ['r', file('x', { entry: entry(0o100444) })],
+          ['w', file('x', { entry: entry(0o100666) })],
+        ],
+        { entry: entry(0o040777) },
+      ),
+    );
+    const umask = process.umask();
+    await extractArchive(archive, target);
+    const modes = ['d', 'r', 'w'].map((name) => statSync(join(target, name)).mode & 0o7777);
+    t.deepEqual(modes, [0o700 & 0o555, 0o444 & ~umask, 0o666 & ~umask]);
+    await extractArchive(archive, target);
+    t.is(statSync(join(target, 'd')).mode & 0o7777, 0o500);
+  },
+);
 
 const OWNED = { uid: 70_000, gid: 5 };
 
-test('recorded numbers are shifted into the range', (t) => {
+testEveryWay('recorded numbers are shifted into the range', async (t, { extractArchive }) => {
   if (!requirement(t, { root: true })) return;
   const target = temporaryFolder(t);
   const archive = forgeArchive(directory([['x', file('x', { entry: OWNED })]]));
-  extractArchive(archive, target, { uidShift: { shift: 1_000_000, range: 65_536 } });
+  await extractArchive(archive, target, { uidShift: { shift: 1_000_000, range: 65_536 } });
   const { uid, gid } = statSync(join(target, 'x'));
   t.deepEqual([uid, gid], [1_000_000 + 70_000 - 65_536, 1_000_005]);
   t.is(statSync(target).uid, 1_000_000);
 });
 
-test('a name beats the number, and an unknown one is an error that says what helps', (t) => {
-  if (!requirement(t, { root: true })) return;
-  const target = temporaryFolder(t);
-  const named = (user: string) =>
-    forgeArchive(
-      directory([['x', file('x', { entry: OWNED, records: [record('USER', cString(user))] })]]),
+testEveryWay(
+  'a name beats the number, and an unknown one is an error that says what helps',
+  async (t, { extractArchive }) => {
+    if (!requirement(t, { root: true })) return;
+    const target = temporaryFolder(t);
+    const named = (user: string) =>
+      forgeArchive(
+        directory([['x', file('x', { entry: OWNED, records: [record('USER', cString(user))] })]]),
+      );
+    await extractArchive(named('daemon'), target);
+    t.is(statSync(join(target, 'x')).uid, 1);
+    const error = await t.throwsAsync(extractArchive(named('no-such-user'), target));
+    t.regex(String(error?.message), /\/x: set owner: .*no-such-user.*--without=user-names/);
+    await extractArchive(named('no-such-user'), target, {
+      mask: (1n << 33n) - 1n - FEATURE.userNames,
+    });
+    t.is(statSync(join(target, 'x')).uid, 70_000);
+  },
+);
+
+testEveryWay(
+  'a feature the file system lacks is named with the option that leaves it out',
+  async (t, { extractArchive }) => {
+    const target = temporaryFolder(t);
+    const entry = { entryFlags: FEATURE.flagHidden };
+    const archive = forgeArchive(directory([['x', file('x', { entry })]]));
+    const error = await t.throwsAsync(extractArchive(archive, target, { mask: UNPRIVILEGED }));
+    t.like(error, { code: 'UNSUPPORTED', subject: `${target}/x` });
+    t.regex(String(error?.message), /--without=flag-hidden/);
+  },
+);
+
+testEveryWay(
+  'times before 1970, with nanoseconds and beyond 2262 come back',
+  async (t, { extractArchive }) => {
+    const target = temporaryFolder(t);
+    const old = BigInt.asUintN(64, -1_500_000_001n);
+    const archive = forgeArchive(
+      directory([
+        ['late', file('x', { entry: { mtime: 9_621_629_135_000_000_001n } })],
+        ['new', file('x', { entry: { mtime: 4_133_980_799_000_001_003n } })],
+        ['old', symlink('x', { entry: { mtime: old } })],
+      ]),
     );
-  extractArchive(named('daemon'), target);
-  t.is(statSync(join(target, 'x')).uid, 1);
-  const error = t.throws(() => extractArchive(named('no-such-user'), target));
-  t.regex(String(error?.message), /\/x: set owner: .*no-such-user.*--without=user-names/);
-  extractArchive(named('no-such-user'), target, { mask: (1n << 33n) - 1n - FEATURE.userNames });
-  t.is(statSync(join(target, 'x')).uid, 70_000);
-});
+    await extractArchive(archive, target, { mask: UNPRIVILEGED });
+    const time = (name: string) => lstatSync(join(target, name), { bigint: true }).mtimeNs;
+    t.is(time('new'), 4_133_980_799_000_001_003n);
+    t.is(time('old'), -1_500_000_001n);
+    t.is(BigInt.asUintN(64, time('late')), 9_621_629_135_000_000_001n);
+  },
+);
 
-test('a feature the file system lacks is named with the option that leaves it out', (t) => {
-  const target = temporaryFolder(t);
-  const entry = { entryFlags: FEATURE.flagHidden };
-  const archive = forgeArchive(directory([['x', file('x', { entry })]]));
-  const error = t.throws(() => extractArchive(archive, target, { mask: UNPRIVILEGED }));
-  t.like(error, { code: 'UNSUPPORTED', subject: `${target}/x` });
-  t.regex(String(error?.message), /--without=flag-hidden/);
-});
-
-test('times before 1970, with nanoseconds and beyond 2262 come back', (t) => {
-  const target = temporaryFolder(t);
-  const old = BigInt.asUintN(64, -1_500_000_001n);
-  const archive = forgeArchive(
-    directory([
-      ['late', file('x', { entry: { mtime: 9_621_629_135_000_000_001n } })],
-      ['new', file('x', { entry: { mtime: 4_133_980_799_000_001_003n } })],
-      ['old', symlink('x', { entry: { mtime: old } })],
-    ]),
-  );
-  extractArchive(archive, target, { mask: UNPRIVILEGED });
-  const time = (name: string) => lstatSync(join(target, name), { bigint: true }).mtimeNs;
-  t.is(time('new'), 4_133_980_799_000_001_003n);
-  t.is(time('old'), -1_500_000_001n);
-  t.is(BigInt.asUintN(64, time('late')), 9_621_629_135_000_000_001n);
-});
-
-test('the extractor refuses to end inside of an entry', (t) => {
+test('the extractor refuses to end inside of an entry', async (t) => {
   const target = temporaryFolder(t);
   const extractor = new TreeExtractor(target, { replayFlags: 0n });
   const [root] = parseArchive(forgeArchive(directory()));
