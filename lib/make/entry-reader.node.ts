@@ -8,12 +8,8 @@ import { CHATTR_FEATURES, NO_DUMP_INODE_FLAG } from '../os/inode-flag-bits.ts';
 import { mountIdOf } from '../os/open.node.ts';
 import { createFileSystems } from './file-systems.node.ts';
 import type { HeldEntry } from './held-entry.node.ts';
-import {
-  createNodeReader,
-  type FileFacts,
-  type MetadataOptions,
-  type NodeReader,
-} from './metadata.node.ts';
+import { createNodeReader, type FileFacts, type NodeReader } from './metadata.node.ts';
+import type { MetadataOptions } from './owner-rules.ts';
 import { isTypeRecorded } from './reduce.ts';
 import { isVirtualFileSystem } from './virtual-file-systems.ts';
 

@@ -19,7 +19,8 @@ import { EntryReader } from './entry-reader.node.ts';
 import { ExcludeRules } from './exclude.ts';
 import { EXCLUDE_FILE_NAME, readExcludeFile } from './exclude-file.node.ts';
 import { type HeldEntry, holdEntry } from './held-entry.node.ts';
-import type { MetadataOptions } from './metadata.node.ts';
+import { type Folder, listedType, nameOf, pathOf } from './held-folder.node.ts';
+import type { MetadataOptions } from './owner-rules.ts';
 
 export interface WalkOptions extends MetadataOptions {
   /** The root as messages show it. */
@@ -37,33 +38,8 @@ export interface WalkOptions extends MetadataOptions {
   readonly signal?: AbortSignal;
 }
 
-/** A directory that is held open while its entries are read. */
-export interface Folder {
-  /** Undefined for the root. */
-  readonly parent: Folder | undefined;
-  /** Directories from the root to this one, both counted. */
-  readonly depth: number;
-  readonly entry: HeldEntry;
-  readonly fd: number;
-  /** The event that begins it. */
-  readonly event: EnterEvent;
-  /** Undefined where submounts are not told apart. */
-  readonly mountId: number | undefined;
-  /** One character per byte, in archive order. */
-  readonly names: readonly string[];
-  /** What `listDirectory` says of them. */
-  readonly types: Uint8Array;
-  readonly rules: ExcludeRules;
-  /** Number of the name that comes next. */
-  next: number;
-  /** A change of the directory has been reported. */
-  isReported: boolean;
-}
-
 const PIECE_LENGTH = 1024 * 1024;
-const TYPE_SHIFT = 12;
 const { maxDepth } = DEFAULT_DECODE_LIMITS;
-const SLASH = Buffer.from('/');
 const NO_NAME = new Uint8Array(0);
 const LEAVE: CatarEvent = { kind: 'leave' };
 const NEEDS_NATIVE =
@@ -76,16 +52,6 @@ const NEEDS_NATIVE =
   FEATURE.excludeNodump |
   0x3ffe000n;
 
-/** The type of an entry according to the directory, if that says one we know. */
-export function listedType(folder: Folder, number: number): NodeType | undefined {
-  return nodeTypeOfMode(folder.types[number] << TYPE_SHIFT);
-}
-
-/** The name of an entry as bytes of the caller's. */
-export function nameOf(folder: Folder, number: number): Uint8Array {
-  return Buffer.from(folder.names[number], 'latin1');
-}
-
 /** Reads one tree. Whoever makes one closes it. */
 export class FolderReader {
   readonly #options: WalkOptions;
@@ -97,6 +63,11 @@ export class FolderReader {
   constructor(options: WalkOptions) {
     this.#options = options;
     this.#entries = new EntryReader(options);
+  }
+
+  /** Directories that are open. */
+  get openCount(): number {
+    return this.#open.size;
   }
 
   /** Closes all directories that are still open. */
@@ -149,10 +120,22 @@ export class FolderReader {
   }
 
   /**
+   * Whether an entry is an ordinary one below the directory level, as far as its name and the
+   * directory say: not a directory, of a type that is recorded, and not left out.
+   */
+  canBePacked(parent: Folder, number: number): boolean {
+    const type = listedType(parent, number);
+    if (type === undefined || type === 'directory' || !this.#entries.isRecorded(type)) return false;
+    if (parent.depth >= maxDepth) return false;
+    return parent.rules.isEmpty || !parent.rules.excludes(nameOf(parent, number), false);
+  }
+
+  /**
    * Opens and lists a directory ahead of its turn.
    * @returns undefined if anything about it needs a closer look, which `walkEntry` takes in its turn
    */
   openAhead(parent: Folder, number: number): Folder | undefined {
+    if (listedType(parent, number) !== 'directory') return undefined;
     const name = nameOf(parent, number);
     const isWanted = (type: NodeType) =>
       type === 'directory' && (parent.rules.isEmpty || !parent.rules.excludes(name, true));
@@ -324,16 +307,6 @@ const NOTHING_HELD = {
 } as const;
 
 const NOTHING_LISTED = { names: [], types: new Uint8Array(0) } as const;
-
-/** Path of the entry `name` of a directory; without a name, of the directory itself. */
-function pathOf(folder: Folder, name: Uint8Array): Uint8Array {
-  const parts = name.length === 0 ? [] : [name];
-  for (let at = folder; at.parent !== undefined; at = at.parent) {
-    if (parts.length > 0) parts.unshift(SLASH);
-    parts.unshift(at.entry.name);
-  }
-  return Buffer.concat(parts);
-}
 
 function readAt(fd: number, buffer: Buffer, length: number, offset: number): number {
   try {

@@ -22,7 +22,7 @@ import { ACCESS_ACL_XATTR, DEFAULT_ACL_XATTR, decodePosixAcl } from '../os/posix
 import { groupName, userName } from '../os/users.node.ts';
 import { getXattr, listXattrs } from '../os/xattr.node.ts';
 import type { HeldEntry } from './held-entry.node.ts';
-import { createOwnerRules, type OwnerRules, type UidShift } from './owner-rules.ts';
+import { createOwnerRules, type MetadataOptions, type OwnerRules } from './owner-rules.ts';
 import { recordedAccessAcl, recordedDefaultAcl } from './recorded-acl.ts';
 import { isRecordedXattr, modeReducer, timeReducer } from './reduce.ts';
 
@@ -32,12 +32,6 @@ export interface FileFacts {
   readonly inodeFlags: number;
   /** Number of the file system type. */
   readonly fileSystemType: number;
-}
-
-export interface MetadataOptions {
-  /** Normalised. */
-  readonly featureFlags: bigint;
-  readonly uidShift?: UidShift;
 }
 
 const ENTRY_FLAGS = 0xfffe000n;

@@ -35,9 +35,14 @@ export interface OwnerNames {
   group(gid: number): Uint8Array | undefined;
 }
 
-export interface OwnerOptions {
+/** What decides how a file is recorded. */
+export interface MetadataOptions {
+  /** Normalised. */
   readonly featureFlags: bigint;
   readonly uidShift?: UidShift;
+}
+
+export interface OwnerOptions extends MetadataOptions {
   readonly names: OwnerNames;
 }
 

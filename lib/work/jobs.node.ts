@@ -1,5 +1,6 @@
 /** The jobs that threads can be asked to do, by name. A pipeline sends them to a pool. */
 import { fetchChunks } from './jobs/fetch-chunks.node.ts';
+import { packEntries } from './jobs/pack-entries.node.ts';
 import { restoreEntries } from './jobs/restore-entries.node.ts';
 import { scanSegment } from './jobs/scan-segment.node.ts';
 import {
@@ -21,6 +22,7 @@ export const JOBS = {
   finishDigest,
   flushStore,
   fetchChunks,
+  packEntries,
   restoreEntries,
 } as const;
 

@@ -4,13 +4,14 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
-import { CatarSerializer } from '../../../formats/catar-serializer.ts';
 import { ALL_FEATURES, parseFeature, selectFlags } from '../../../formats/feature-flags.ts';
 import type { WalkOptions } from '../../../lib/make/folder-reader.node.ts';
+import { serializeTree } from '../../../lib/make/make.ts';
 import type { UidShift } from '../../../lib/make/owner-rules.ts';
 import { walkTree } from '../../../lib/make/walk.node.ts';
 import { GOLDEN, golden } from '../../helpers/golden.ts';
 import { loopMount, loopMountNeeds } from '../../helpers/loop-mount.ts';
+import { packedArchive, packHere } from '../../helpers/packing.ts';
 import { missingRequirements, requirement } from '../../helpers/requirements.ts';
 import { makeTemporaryFolder, removeTree } from '../../helpers/temporary-folder.ts';
 
@@ -51,21 +52,22 @@ function parseShift(shift: string | undefined, range: string | undefined): UidSh
   return { shift: Number(shift?.replace('yes', '0') ?? 0), range: Number(range ?? 65536) };
 }
 
-function* archive(root: string, options: string): Generator<Uint8Array> {
-  const parsed = parseOptions(options);
-  const serializer = new CatarSerializer(parsed.featureFlags);
-  // The original applies the files with --exclude-file=no as well.
-  const events = walkTree(Buffer.from(root), {
-    ...parsed,
+function walkOptions(options: string): WalkOptions {
+  return {
+    ...parseOptions(options),
     label: 'tree',
     contents: 'read',
+    // The original applies the files with --exclude-file=no as well.
     applyExcludeFiles: true,
     onIncomplete: (label, reason) => {
       throw new Error(`${label}: ${reason}`);
     },
-  });
-  for (const event of events) yield* serializer.push(event);
-  serializer.end();
+  };
+}
+
+function archive(root: string, options: string): Generator<Uint8Array> {
+  const parsed = walkOptions(options);
+  return serializeTree(walkTree(Buffer.from(root), parsed), parsed.featureFlags);
 }
 
 function collect(pieces: Iterable<Uint8Array>): Buffer {
@@ -84,11 +86,13 @@ const ROWS = readFileSync(join(GOLDEN, 'tree/variants.tsv'), 'utf8').trimEnd().s
 
 for (const row of ROWS) {
   const [options, outcome, size, , sha256] = row.split('\t');
-  test(`${outcome}: ${options}`, (t) => {
+  test(`${outcome}: ${options}`, async (t) => {
     if (!requirement(t, NEEDS)) return;
+    const packing = packedArchive(tree, walkOptions(options), packHere);
     if (outcome === 'fails') {
       const error = t.throws(() => [...archive(tree, options)]);
       t.regex(error.message, /^tree.*: record owner: /);
+      await t.throwsAsync(packing, { message: error.message });
       return;
     }
     const hash = createHash('sha256');
@@ -99,6 +103,8 @@ for (const row of ROWS) {
     }
     t.is(length, Number(size));
     t.is(hash.digest('hex'), sha256);
+    const packed = await packing;
+    t.is(createHash('sha256').update(packed).digest('hex'), sha256);
   });
 }
 
@@ -108,7 +114,7 @@ const CHATTR_ROWS = [
   ['with-chattr', '--with=chattr --exclude-nodump=no'],
 ] as const;
 
-test('archives of files with chattr flags are the golden ones', (t) => {
+test('archives of files with chattr flags are the golden ones', async (t) => {
   if (!requirement(t, loopMountNeeds('ext4'))) return;
   if (!requirement(t, { commands: ['chattr'] })) return;
   const root = join(loopMount(t, 'ext4'), 'tree');
@@ -116,5 +122,6 @@ test('archives of files with chattr flags are the golden ones', (t) => {
   for (const [name, options] of CHATTR_ROWS) {
     const made = collect(archive(root, options));
     t.true(made.equals(golden(`chattr/${name}.catar`)), name);
+    t.true((await packedArchive(root, walkOptions(options), packHere)).equals(made), name);
   }
 });

@@ -1,0 +1,161 @@
+/**
+ * A folder as archive bytes, with the files read and encoded ahead by jobs: this thread opens
+ * directories, sends their entries away in batches, and puts the results into archive order. Whatever
+ * is unusual it does itself when its turn comes, exactly as the folder walk does, so bytes and messages
+ * are the same with any number of threads. Used by `make`.
+ */
+import type { CatarEvent } from '../../formats/catar-events.ts';
+import { CatarSerializer } from '../../formats/catar-serializer.ts';
+import { throwIfAborted } from '../errors.ts';
+import { FolderReader, type WalkOptions } from './folder-reader.node.ts';
+import { type Folder, nameOf } from './held-folder.node.ts';
+import { serializeTree } from './make.ts';
+import { type PackBatch, PackBatches } from './pack-batches.ts';
+import type { PackEntries } from './packing.ts';
+import { walkTree } from './walk.node.ts';
+
+/** What comes next in the archive. */
+type Step =
+  | { readonly kind: 'enter'; readonly folder: Folder }
+  | { readonly kind: 'leave'; readonly folder: Folder }
+  /** An entry that is walked in its turn, with everything in it. */
+  | { readonly kind: 'walk'; readonly folder: Folder; readonly number: number }
+  /** Entries of which a batch takes care. */
+  | PackedStep;
+
+interface PackedStep {
+  readonly kind: 'packed';
+  readonly folder: Folder;
+  readonly count: number;
+  readonly batch: PackBatch;
+}
+
+/** How far the plan may be ahead. The deepest path opens 64 directories. */
+const MOST_STEPS = 2048;
+const MOST_OPEN_FOLDERS = 256;
+
+export type PackTreeOptions = Omit<WalkOptions, 'contents'>;
+
+/**
+ * Reads the folder `root` as an archive. Stopping early waits for the jobs under way and closes
+ * everything.
+ * @param root path, or descriptor of an open directory, which stays open.
+ * @param pack where the jobs run.
+ * @returns pieces that are valid until the next is taken.
+ * @throws as `walkTree`
+ */
+export async function* packTree(
+  root: number | Uint8Array,
+  options: PackTreeOptions,
+  pack: PackEntries,
+): AsyncGenerator<Uint8Array> {
+  const walkOptions: WalkOptions = { ...options, contents: 'read' };
+  if (options.onEntry !== undefined) {
+    // Messages about entries belong between those about other entries: nothing is done ahead.
+    yield* serializeTree(walkTree(root, walkOptions), options.featureFlags);
+    return;
+  }
+  const reader = new FolderReader(walkOptions);
+  const batches = new PackBatches(options, pack);
+  try {
+    yield* new TreePacker(walkOptions, reader, batches).pieces(reader.openRoot(root));
+  } finally {
+    await batches.settle();
+    reader.close();
+  }
+}
+
+class TreePacker {
+  readonly #options: WalkOptions;
+  readonly #reader: FolderReader;
+  readonly #batches: PackBatches;
+  readonly #serializer: CatarSerializer;
+  readonly #steps: Step[] = [];
+  /** The directory that planning has come to; undefined behind the root. */
+  #planned: Folder | undefined;
+
+  constructor(options: WalkOptions, reader: FolderReader, batches: PackBatches) {
+    this.#options = options;
+    this.#reader = reader;
+    this.#batches = batches;
+    this.#serializer = new CatarSerializer(options.featureFlags);
+  }
+
+  async *pieces(root: Folder): AsyncGenerator<Uint8Array> {
+    this.#planFolder(root);
+    for (;;) {
+      throwIfAborted(this.#options.signal);
+      this.#plan();
+      const step = this.#steps.shift();
+      if (step === undefined) break;
+      if (step.kind === 'packed') yield* this.#packed(step);
+      else for (const event of this.#eventsOf(step)) yield* this.#serializer.push(event);
+    }
+    this.#serializer.end();
+  }
+
+  /** What the jobs made of some entries, and ourselves of those that were left. */
+  async *#packed({ folder, count, batch }: PackedStep): AsyncGenerator<Uint8Array> {
+    for (let done = 0; done < count; ) {
+      const taken = await this.#batches.take(batch);
+      const { first, bytes, table } = taken;
+      done += taken.count;
+      if (taken.isLeft) {
+        const events = this.#reader.walkEntry(folder, first);
+        for (const event of events) yield* this.#serializer.push(event);
+        continue;
+      }
+      const firstName = nameOf(folder, first);
+      const lastName = nameOf(folder, first + taken.count - 1);
+      this.#serializer.pushPacked({ firstName, lastName, table });
+      yield bytes;
+    }
+    this.#batches.release(batch);
+  }
+
+  *#eventsOf(step: Exclude<Step, PackedStep>): Generator<CatarEvent> {
+    const { folder } = step;
+    if (step.kind === 'enter') yield folder.event;
+    else if (step.kind === 'leave') yield this.#reader.leave(folder);
+    else yield* this.#reader.walkEntry(folder, step.number);
+  }
+
+  /** Goes ahead as far as there is memory, and descriptors for directories. */
+  #plan(): void {
+    while (this.#steps.length < MOST_STEPS && this.#reader.openCount < MOST_OPEN_FOLDERS) {
+      const folder = this.#planned;
+      if (folder === undefined) break;
+      if (folder.next === folder.names.length) {
+        this.#steps.push({ kind: 'leave', folder });
+        this.#planned = folder.parent;
+      } else if (this.#reader.canBePacked(folder, folder.next)) {
+        const batch = this.#batches.collecting();
+        if (batch === undefined) return;
+        this.#planPacked(folder, batch);
+      } else this.#planWalk(folder, folder.next++);
+    }
+    if (this.#planned === undefined) this.#batches.finish();
+  }
+
+  /** Gives the entries up to the next unusual one to a batch, as far as it has room. */
+  #planPacked(folder: Folder, batch: PackBatch): void {
+    const first = folder.next;
+    const end = Math.min(folder.names.length, first + batch.room);
+    do folder.next += 1;
+    while (folder.next < end && this.#reader.canBePacked(folder, folder.next));
+    const count = folder.next - first;
+    this.#batches.add(batch, folder, first, count);
+    this.#steps.push({ kind: 'packed', folder, count, batch });
+  }
+
+  #planWalk(folder: Folder, number: number): void {
+    const inner = this.#reader.openAhead(folder, number);
+    if (inner === undefined) this.#steps.push({ kind: 'walk', folder, number });
+    else this.#planFolder(inner);
+  }
+
+  #planFolder(folder: Folder): void {
+    this.#steps.push({ kind: 'enter', folder });
+    this.#planned = folder;
+  }
+}
