@@ -33,6 +33,10 @@ export interface GetObjectOptions extends SignalOption {
   readonly into?: Uint8Array;
 }
 
+export interface PutObjectOptions extends SignalOption {
+  readonly ifAbsent?: boolean;
+}
+
 export interface ObjectBackend {
   /** For messages; never contains credentials. */
   readonly label: string;
@@ -61,11 +65,7 @@ export interface ObjectBackend {
    * durable and then visible, as a whole or not at all, at the latest when {@link flush} resolves.
    * Replaces atomically; with `ifAbsent`, an object that is there (or accepted before) stays.
    */
-  put(
-    key: ObjectKey,
-    bytes: Uint8Array,
-    options?: SignalOption & { readonly ifAbsent?: boolean },
-  ): Promise<'stored' | 'present'>;
+  put(key: ObjectKey, bytes: Uint8Array, options?: PutObjectOptions): Promise<'stored' | 'present'>;
 
   /**
    * Barrier: resolves when everything accepted before is durable and visible under its name, also

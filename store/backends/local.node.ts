@@ -6,7 +6,15 @@
 import * as fs from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { LimitExceeded } from '../../formats/errors.ts';
-import type { ListedObject, ObjectBackend, ObjectInfo, ObjectKey } from '../backend.ts';
+import type {
+  GetObjectOptions,
+  ListedObject,
+  ObjectBackend,
+  ObjectInfo,
+  ObjectKey,
+  PutObjectOptions,
+  SignalOption,
+} from '../backend.ts';
 import { ObjectMissing, StorageError } from '../errors.ts';
 import { assertObjectKey, isObjectKey } from '../object-key.ts';
 import { systemErrorCode, systemErrorText } from '../system-error.node.ts';
@@ -38,96 +46,106 @@ export interface LocalBackendOptions {
  * accepted, each `put` and `flush` fails: open a new backend then.
  */
 export function openLocalBackend(folder: string, options: LocalBackendOptions = {}): ObjectBackend {
-  const { sync = 'group', syncFileSystem, createIfMissing = true } = options;
-  const { calls = NODE_FILE_CALLS } = options;
-  const root = plainPath(folder);
-  const group = new DurableGroup(root, {
-    sync,
-    createFolder: createIfMissing,
-    calls,
-    ...(syncFileSystem ? { syncFileSystem } : {}),
-  });
+  return new LocalBackend(folder, options);
+}
 
-  function pathOf(key: ObjectKey, signal: AbortSignal | undefined): string {
+class LocalBackend implements ObjectBackend {
+  readonly label: string;
+  readonly can = { write: true, list: true, remove: true };
+  readonly #root: string;
+  readonly #calls: FileCalls;
+  readonly #group: DurableGroup;
+  /** What `has` found absent last: who puts it now need not look again, for nothing is replaced. */
+  #lastAbsent: readonly string[] = [];
+
+  constructor(folder: string, options: LocalBackendOptions) {
+    const { sync = 'group', syncFileSystem, calls = NODE_FILE_CALLS } = options;
+    const { createIfMissing = true } = options;
+    this.label = folder;
+    this.#root = plainPath(folder);
+    this.#calls = calls;
+    this.#group = new DurableGroup(this.#root, {
+      sync,
+      createFolder: createIfMissing,
+      calls,
+      ...(syncFileSystem ? { syncFileSystem } : {}),
+    });
+  }
+
+  async get(key: ObjectKey, options: GetObjectOptions = {}): Promise<Uint8Array> {
+    const { signal, maxSize = Number.POSITIVE_INFINITY, into } = options;
+    const path = this.#pathOf(key, signal);
+    const actualPath = this.#group.pendingPath(path) ?? path;
+    return readObject({ path, actualPath, calls: this.#calls, maxSize, into });
+  }
+
+  has(keys: readonly ObjectKey[], { signal }: SignalOption = {}): boolean {
+    const absent: string[] = [];
+    for (const key of keys) {
+      const path = this.#pathOf(key, signal);
+      const kind = this.#group.pendingPath(path) === undefined ? this.#kindAt(path) : 'file';
+      if (kind === 'file') return true;
+      if (kind === undefined) absent.push(path);
+    }
+    this.#lastAbsent = absent;
+    return false;
+  }
+
+  async stat(key: ObjectKey, { signal }: SignalOption = {}): Promise<ObjectInfo | undefined> {
+    const path = this.#pathOf(key, signal);
+    const stats = statObject(this.#group.pendingPath(path) ?? path);
+    return stats?.isFile() ? describe(stats) : undefined;
+  }
+
+  async put(
+    key: ObjectKey,
+    bytes: Uint8Array,
+    { signal, ifAbsent = false }: PutObjectOptions = {},
+  ): Promise<'stored' | 'present'> {
+    const path = this.#pathOf(key, signal);
+    if (ifAbsent && this.#isThere(path)) return 'present';
+    this.#lastAbsent = [];
+    await this.#group.write(path, bytes, ifAbsent);
+    return 'stored';
+  }
+
+  async flush({ signal }: SignalOption = {}): Promise<void> {
+    signal?.throwIfAborted();
+    await this.#group.flush();
+  }
+
+  async remove(key: ObjectKey, { signal }: SignalOption = {}): Promise<void> {
+    const path = this.#pathOf(key, signal);
+    this.#group.cancel(path);
+    removeObject(path);
+    const parent = dirname(path);
+    if (parent !== this.#root && removeFolder(parent)) this.#group.forgetFolder(parent);
+  }
+
+  async *list(prefix: string, { signal }: SignalOption = {}): AsyncGenerator<ListedObject> {
+    const start = prefix.slice(0, prefix.lastIndexOf('/') + 1);
+    if (start !== '' && !isObjectKey(start.slice(0, -1))) return;
+    yield* listFolder(this.#root, start, prefix, signal);
+  }
+
+  close(): Promise<void> {
+    return this.#group.close();
+  }
+
+  #pathOf(key: ObjectKey, signal: AbortSignal | undefined): string {
     signal?.throwIfAborted();
     assertObjectKey(key);
-    return `${root}/${key}`;
+    return `${this.#root}/${key}`;
   }
 
-  function kindAt(path: string): FileKind | undefined {
-    return attempt(path, 'look up', () => calls.kindAt(path));
+  #kindAt(path: string): FileKind | undefined {
+    return attempt(path, 'look up', () => this.#calls.kindAt(path));
   }
 
-  /** What `has` found absent last: who puts it now need not look again, for nothing is replaced. */
-  let lastAbsent: readonly string[] = [];
-
-  function isThere(path: string): boolean {
-    if (group.pendingPath(path) !== undefined) return true;
-    return !lastAbsent.includes(path) && kindAt(path) !== undefined;
+  #isThere(path: string): boolean {
+    if (this.#group.pendingPath(path) !== undefined) return true;
+    return !this.#lastAbsent.includes(path) && this.#kindAt(path) !== undefined;
   }
-
-  return {
-    label: folder,
-    can: { write: true, list: true, remove: true },
-
-    async get(key, { signal, maxSize = Number.POSITIVE_INFINITY, into } = {}) {
-      const path = pathOf(key, signal);
-      return readObject({
-        path,
-        actualPath: group.pendingPath(path) ?? path,
-        calls,
-        maxSize,
-        into,
-      });
-    },
-
-    has(keys, { signal } = {}) {
-      const absent: string[] = [];
-      for (const key of keys) {
-        const path = pathOf(key, signal);
-        const kind = group.pendingPath(path) === undefined ? kindAt(path) : 'file';
-        if (kind === 'file') return true;
-        if (kind === undefined) absent.push(path);
-      }
-      lastAbsent = absent;
-      return false;
-    },
-
-    async stat(key, { signal } = {}) {
-      const path = pathOf(key, signal);
-      const stats = statObject(group.pendingPath(path) ?? path);
-      return stats?.isFile() ? describe(stats) : undefined;
-    },
-
-    async put(key, bytes, { signal, ifAbsent = false } = {}) {
-      const path = pathOf(key, signal);
-      if (ifAbsent && isThere(path)) return 'present';
-      lastAbsent = [];
-      await group.write(path, bytes, ifAbsent);
-      return 'stored';
-    },
-
-    async flush({ signal } = {}) {
-      signal?.throwIfAborted();
-      await group.flush();
-    },
-
-    async remove(key, { signal } = {}) {
-      const path = pathOf(key, signal);
-      group.cancel(path);
-      removeObject(path);
-      const parent = dirname(path);
-      if (parent !== root && removeFolder(parent)) group.forgetFolder(parent);
-    },
-
-    async *list(prefix, { signal } = {}) {
-      const start = prefix.slice(0, prefix.lastIndexOf('/') + 1);
-      if (start !== '' && !isObjectKey(start.slice(0, -1))) return;
-      yield* listFolder(root, start, prefix, signal);
-    },
-
-    close: () => group.close(),
-  };
 }
 
 /** In a form to which names can be appended, also where it is the root or the current folder. */

@@ -40,13 +40,8 @@ export function createMemoryBackend(options: MemoryBackendOptions = {}): ObjectB
       const found = find(key, signal);
       const subject = `${label}: ${key}`;
       if (found === undefined) throw new ObjectMissing({ subject, reason: 'No such object' });
-      const { bytes } = found;
-      if (bytes.length > maxSize) {
-        throw new LimitExceeded({ subject, step: 'read', reason: `more than ${maxSize} bytes` });
-      }
-      if (into === undefined || into.length < bytes.length) return bytes.slice();
-      into.set(bytes);
-      return into.subarray(0, bytes.length);
+      if (found.bytes.length <= maxSize) return copied(found.bytes, into);
+      throw new LimitExceeded({ subject, step: 'read', reason: `more than ${maxSize} bytes` });
     },
 
     async has(keys, { signal } = {}) {
@@ -88,4 +83,11 @@ export function createMemoryBackend(options: MemoryBackendOptions = {}): ObjectB
       accepted.clear();
     },
   };
+}
+
+/** A copy in `into`, if that has room, else in a new array. */
+function copied(bytes: Uint8Array, into: Uint8Array | undefined): Uint8Array {
+  if (into === undefined || into.length < bytes.length) return bytes.slice();
+  into.set(bytes);
+  return into.subarray(0, bytes.length);
 }
