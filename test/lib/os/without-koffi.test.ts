@@ -3,6 +3,7 @@ import { closeSync, fstatSync, lstatSync, openSync, symlinkSync, writeFileSync }
 import { join } from 'node:path';
 import test from 'ava';
 import { listDirectory } from '../../../lib/os/directory.node.ts';
+import { createFileCalls } from '../../../lib/os/file-calls.node.ts';
 import { statDescriptor, statEntry, statPath } from '../../../lib/os/file-stat.node.ts';
 import { syncFileSystem } from '../../../lib/os/file-system.node.ts';
 import { punchHole } from '../../../lib/os/holes.node.ts';
@@ -37,6 +38,10 @@ function file(t: Parameters<typeof temporaryFolder>[0]) {
 
 test('the C library is not used', (t) => {
   t.false(nativeAvailable());
+});
+
+test('local stores make do with the calls of Node', (t) => {
+  t.is(createFileCalls(), undefined);
 });
 
 test('attributes come from Node', (t) => {
