@@ -71,7 +71,8 @@ async function scanRows(memory: WebAssembly.Memory, real: Uint8Array): Promise<r
   const scanners = {
     'buzhash, kernel': createScanner({ ...buzhash, kernel }),
     'buzhash, reference': createScanner(buzhash),
-    fastcdc: createScanner({ ...buzhash, chunker: 'fastcdc' }),
+    'fastcdc, kernel': createScanner({ ...buzhash, chunker: 'fastcdc', kernel }),
+    'fastcdc, reference': createScanner({ ...buzhash, chunker: 'fastcdc' }),
   };
   const rows: Row[] = [];
   for (const kind of ['real data', 'random', 'zeros']) {

@@ -37,6 +37,7 @@ const ALLOWED_UNUSED: Readonly<Record<string, string>> = {
   'cli/main.ts#main': 'entry point of the bundle, called by casync.cjs',
   'formats/feature-flags.ts#normaliseFlags': 'a law of the format that is tested on its own',
   'lib/chunking/kernel/buzhash.as.ts#firstChunk': 'called as a WebAssembly function',
+  'lib/chunking/kernel/fastcdc.as.ts#findUpTo': 'called as a WebAssembly function',
   'lib/chunking/kernel/build.node.ts#buildKernel': 'called by its test, and by itself',
   'store/backends/memory.ts#createMemoryBackend': 'the reference backend, a double in tests',
 };

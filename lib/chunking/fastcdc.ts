@@ -6,6 +6,7 @@ import type { ChunkSizes } from '../../formats/chunk-sizes.ts';
 import { normalisedCut } from './fastcdc-frame.ts';
 import { cutLimits } from './fastcdc-limits.ts';
 import { GEAR_TABLE } from './fastcdc-table.ts';
+import type { ScanKernel } from './kernel/kernel.ts';
 import type { ChunkScanner } from './scanner.ts';
 import { leadingZeros } from './zero-run.ts';
 
@@ -51,15 +52,29 @@ function hashOf(window: Uint8Array): number {
   return hash;
 }
 
-/** The scanner for chunk sizes that are not all equal. */
-export function createFastCdcScanner(chunkSizes: ChunkSizes): ChunkScanner {
+/** The same in the kernel, for bytes in its memory. */
+function findInKernel({ buffer, findUpTo: find }: ScanKernel): typeof findUpTo {
+  return (bytes, from, to, limit, start) => {
+    if (bytes.buffer !== buffer) return findUpTo(bytes, from, to, limit, start);
+    const { byteOffset } = bytes;
+    const found = find(byteOffset + from, byteOffset + to, limit, start);
+    return found < 0 ? -1 : from + found;
+  };
+}
+
+/**
+ * The scanner for chunk sizes that are not all equal.
+ * @param kernel scans bytes in its memory
+ */
+export function createFastCdcScanner(chunkSizes: ChunkSizes, kernel?: ScanKernel): ChunkScanner {
   const { min, avg, max } = chunkSizes;
   const frame = { min, normal: avg, max, ...cutLimits(avg) };
+  const search = kernel === undefined ? findUpTo : findInKernel(kernel);
   const zerosGoOn = frame.late < LEAST_ZERO_HASH;
 
   function find(bytes: Uint8Array, from: number, to: number, limit: number): number {
     const before = bytes.subarray(Math.max(min, from - WINDOW + 1), from);
-    return findUpTo(bytes, from, to, limit, hashOf(before));
+    return search(bytes, from, to, limit, hashOf(before));
   }
 
   return {

@@ -25,7 +25,7 @@ export function createScanner(options: ScannerOptions): ChunkScanner {
 }
 
 function chunkerFor({ chunker, chunkSizes, kernel }: ScannerOptions): ChunkScanner {
-  if (chunker === 'fastcdc') return createFastCdcScanner(chunkSizes);
+  if (chunker === 'fastcdc') return createFastCdcScanner(chunkSizes, kernel);
   return kernel === undefined
     ? createBuzhashScanner(chunkSizes)
     : createKernelScanner(kernel, chunkSizes);

@@ -1,6 +1,6 @@
 /**
  * The buzhash scanner in AssemblyScript (spec/formats/chunker.md, "Cut rule"), compiled into
- * buzhash-wasm.ts by `npm run build:kernel`. Its host is kernel.ts, its reference ../buzhash.ts.
+ * scan-wasm.ts by `npm run build:kernel`. Its host is kernel.ts, its reference ../buzhash.ts.
  *
  * The memory belongs to the host, which writes the tables. All hashes are kept complemented
  * (`~hash`), which a roll keeps, because the tables go in by exclusive-or: `hash + 1` is then

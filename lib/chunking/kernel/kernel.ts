@@ -1,5 +1,5 @@
 /**
- * The scan kernel: buzhash.as.ts over a memory that holds the data, so that no byte is copied
+ * The scan kernel: the *.as.ts files over a memory that holds the data, so that no byte is copied
  * (decision 0010). Used by all threads of the pipeline, each with an instance of its own.
  */
 import type { ChunkSizes } from '../../../formats/chunk-sizes.ts';
@@ -7,15 +7,17 @@ import { BUZHASH_WINDOW, createBuzhashScanner, leavingTable } from '../buzhash.t
 import { BUZHASH_TABLE } from '../buzhash-table.ts';
 import { createCutTest } from '../cut-test.ts';
 import { discriminator } from '../discriminator.ts';
+import { GEAR_TABLE } from '../fastcdc-table.ts';
 import type { ChunkScanner } from '../scanner.ts';
-import { BUZHASH_WASM } from './buzhash-wasm.ts';
+import { SCAN_WASM } from './scan-wasm.ts';
 
 /** Bytes at the begin of the memory that belong to the kernel. */
 export const KERNEL_BYTES = 65536;
 
-/** Where buzhash.as.ts expects the tables. */
+/** Where the *.as.ts files expect the tables. */
 const ENTERING_ADDRESS = 1024;
 const LEAVING_ADDRESS = 2048;
+const GEAR_ADDRESS = 3072;
 
 /** Addresses and lengths are unsigned; see buzhash.as.ts. */
 type FirstChunk = (
@@ -30,10 +32,14 @@ type FirstChunk = (
   ]
 ) => number;
 
+/** Addresses and hashes are unsigned; see fastcdc.as.ts. */
+type FindUpTo = (from: number, to: number, limit: number, start: number) => number;
+
 export interface ScanKernel {
   /** The bytes that the kernel can cut. */
   readonly buffer: SharedArrayBuffer;
   readonly firstChunk: FirstChunk;
+  readonly findUpTo: FindUpTo;
 }
 
 let compiled: WebAssembly.Module | undefined;
@@ -47,11 +53,16 @@ export function createScanKernel(memory: WebAssembly.Memory): ScanKernel {
   const { buffer } = memory;
   new Int32Array(buffer, ENTERING_ADDRESS, 256).set(BUZHASH_TABLE);
   new Int32Array(buffer, LEAVING_ADDRESS, 256).set(leavingTable());
+  new Int32Array(buffer, GEAR_ADDRESS, 256).set(GEAR_TABLE);
   compiled ??= new WebAssembly.Module(
-    Uint8Array.from(atob(BUZHASH_WASM), (letter) => letter.charCodeAt(0)),
+    Uint8Array.from(atob(SCAN_WASM), (letter) => letter.charCodeAt(0)),
   );
   const { exports } = new WebAssembly.Instance(compiled, { env: { memory } });
-  return { buffer, firstChunk: exports.firstChunk as FirstChunk };
+  return {
+    buffer,
+    firstChunk: exports.firstChunk as FirstChunk,
+    findUpTo: exports.findUpTo as FindUpTo,
+  };
 }
 
 /** Cuts bytes in the memory of the kernel in place; all others are cut by the reference. */

@@ -4,6 +4,8 @@ import fc from 'fast-check';
 import type { ChunkSizes } from '../../../formats/chunk-sizes.ts';
 import { cutLimits } from '../../../lib/chunking/fastcdc-limits.ts';
 import { GEAR_TABLE } from '../../../lib/chunking/fastcdc-table.ts';
+import { createScanKernel, KERNEL_BYTES } from '../../../lib/chunking/kernel/kernel.ts';
+import type { ChunkScanner } from '../../../lib/chunking/scanner.ts';
 import { createScanner } from '../../../lib/chunking/scanner-choice.ts';
 import { golden, noise, text, vectors } from '../../helpers/golden.ts';
 import { otherLength, packageEnds } from './fastcdc-other.ts';
@@ -43,9 +45,28 @@ const VECTORS = vectors<Vectors>('fastcdc');
 const CUTS = vectors<Cuts>('fastcdc-cuts').cases;
 const DEFAULT = { min: 16384, avg: 65536, max: 262144 };
 
-function scannedEnds(bytes: Uint8Array, chunkSizes: ChunkSizes): readonly number[] {
-  const scanner = createScanner({ chunker: 'fastcdc', chunkSizes });
+const MEMORY = new WebAssembly.Memory({ initial: 64, maximum: 64, shared: true });
+const KERNEL = createScanKernel(MEMORY);
+
+function endsOf(scanner: ChunkScanner, bytes: Uint8Array): readonly number[] {
   return endsBy((rest) => scanner.firstChunk(rest), bytes);
+}
+
+function scannedEnds(bytes: Uint8Array, chunkSizes: ChunkSizes): readonly number[] {
+  return endsOf(createScanner({ chunker: 'fastcdc', chunkSizes }), bytes);
+}
+
+/** The same by the kernel, with the bytes at the very end of its memory or before it. */
+function kernelEnds(
+  bytes: Uint8Array,
+  chunkSizes: ChunkSizes,
+  distanceToEnd = 0,
+): readonly number[] {
+  const { byteLength } = MEMORY.buffer;
+  const offset = byteLength - distanceToEnd - bytes.length;
+  const inside = new Uint8Array(MEMORY.buffer, offset, bytes.length);
+  inside.set(bytes);
+  return endsOf(createScanner({ chunker: 'fastcdc', chunkSizes, kernel: KERNEL }), inside);
 }
 
 function ruleEnds(bytes: Uint8Array, sizes: ChunkSizes): readonly number[] {
@@ -113,6 +134,7 @@ test('a hash just below a limit ends the chunk, one that is equal does not', (t)
   for (const { bytes, zerosBefore, min, average, max, end } of VECTORS.edges) {
     const input = Buffer.concat([Buffer.alloc(zerosBefore), Buffer.from(bytes, 'hex')]);
     t.is(scannedEnds(input, { min, avg: average, max })[0], end, bytes);
+    t.is(kernelEnds(input, { min, avg: average, max })[0], end, `${bytes}, kernel`);
   }
 });
 
@@ -128,7 +150,9 @@ test('the cuts are those of the vectors', (t) => {
   t.true(CUTS.length > 30);
   for (const { blob, min, average, max, ends } of CUTS) {
     const sizes = { min, avg: average, max };
-    t.deepEqual(scannedEnds(golden(`blobs/${blob}`), sizes), ends, `${blob} ${min}:${average}`);
+    const bytes = golden(`blobs/${blob}`);
+    t.deepEqual(scannedEnds(bytes, sizes), ends, `${blob} ${min}:${average}`);
+    t.deepEqual(kernelEnds(bytes, sizes), ends, `${blob} ${min}:${average}, kernel`);
   }
 });
 
@@ -152,32 +176,56 @@ for (const sizes of SMALL) {
       for (const at of [0, 31, 32, min, min + 32, avg, avg + 32, max, 2 * max]) {
         for (let length = Math.max(0, at - 2); length <= at + 2; length++) {
           const input = bytes.subarray(0, length);
-          t.deepEqual(scannedEnds(input, sizes), ruleEnds(input, sizes), `${name} ${length}`);
+          const expected = ruleEnds(input, sizes);
+          t.deepEqual(scannedEnds(input, sizes), expected, `${name} ${length}`);
+          t.deepEqual(kernelEnds(input, sizes), expected, `${name} ${length}, kernel`);
         }
       }
     }
   });
 }
 
-test('the scanner obeys the cut rule on all kinds of input', (t) => {
+test('scanner and kernel obey the cut rule on all kinds of input', (t) => {
   const property = fc.property(
     SIZES,
     fc.integer(),
     fc.nat(3000),
     fc.constantFrom(...Object.values(CONTENTS)),
-    (sizes, seed, length, content) => {
+    fc.nat(20),
+    (sizes, seed, length, content, distance) => {
       const bytes = content(length, seed);
-      t.deepEqual(scannedEnds(bytes, sizes), ruleEnds(bytes, sizes));
+      const expected = ruleEnds(bytes, sizes);
+      t.deepEqual(scannedEnds(bytes, sizes), expected);
+      t.deepEqual(kernelEnds(bytes, sizes, distance), expected);
     },
   );
   t.notThrows(() => fc.assert(property, { numRuns: 500 }));
 });
 
-test('the scanner obeys the cut rule with usual sizes', (t) => {
+test('scanner and kernel obey the cut rule with usual sizes', (t) => {
   const bytes = noise(1_000_000, 7);
   bytes.fill(0, 200_000, 600_000);
   for (const sizes of [DEFAULT, { min: 2500, avg: 10_000, max: 40_000 }]) {
-    t.deepEqual(scannedEnds(bytes, sizes), ruleEnds(bytes, sizes));
+    const expected = ruleEnds(bytes, sizes);
+    t.deepEqual(scannedEnds(bytes, sizes), expected);
+    t.deepEqual(kernelEnds(bytes, sizes), expected);
+  }
+});
+
+test('bytes outside of the memory of a kernel are cut all the same', (t) => {
+  const bytes = noise(50_000, 13);
+  const sizes = { min: 256, avg: 1024, max: 4096 };
+  const scanner = createScanner({ chunker: 'fastcdc', chunkSizes: sizes, kernel: KERNEL });
+  t.deepEqual(endsOf(scanner, bytes), ruleEnds(bytes, sizes));
+});
+
+test('both algorithms can use one kernel', (t) => {
+  const bytes = new Uint8Array(MEMORY.buffer, KERNEL_BYTES, 100_000);
+  bytes.set(noise(bytes.length, 17));
+  const chunkSizes = { min: 256, avg: 1024, max: 4096 };
+  for (const chunker of ['buzhash', 'fastcdc', 'buzhash', 'fastcdc'] as const) {
+    const expected = endsOf(createScanner({ chunker, chunkSizes }), bytes);
+    t.deepEqual(endsOf(createScanner({ chunker, chunkSizes, kernel: KERNEL }), bytes), expected);
   }
 });
 

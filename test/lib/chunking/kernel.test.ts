@@ -36,7 +36,7 @@ scannerSuite('scan kernel, bytes outside of its memory', (chunkSizes) =>
 );
 
 test('the committed module is what the source compiles to', async (t) => {
-  const committed = new URL('../../../lib/chunking/kernel/buzhash-wasm.ts', import.meta.url);
+  const committed = new URL('../../../lib/chunking/kernel/scan-wasm.ts', import.meta.url);
   t.is(await buildKernel(), readFileSync(committed, 'utf8'));
 });
 
