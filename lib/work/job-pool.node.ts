@@ -7,11 +7,14 @@ import { createThreadPool } from './pool.node.ts';
 /** More threads than this wait for the one that plans and orders. */
 const MOST_THREADS = 8;
 
-/** One for each processor; CASYNC_WORKERS sets another number, 0 for none. */
+/**
+ * Threads besides the caller's, which helps them: one for each other processor. CASYNC_WORKERS sets
+ * another number, 0 for none.
+ */
 export function defaultThreadCount(): number {
   const wanted = process.env.CASYNC_WORKERS ?? '';
   if (/^\d{1,3}$/.test(wanted)) return Number(wanted);
-  return Math.min(availableParallelism(), MOST_THREADS);
+  return Math.min(availableParallelism() - 1, MOST_THREADS);
 }
 
 /**

@@ -1,5 +1,6 @@
 /**
- * A pool on worker threads. A thread that dies fails its jobs with an error that says so, and the
+ * A pool on worker threads, with the help of the caller's own thread whenever all others are busy: so
+ * there is one thread less to start, and none is idle. A thread that dies fails its jobs with an error that says so, and the
  * pool with it: nothing waits for ever.
  */
 import { SHARE_ENV, Worker } from 'node:worker_threads';
@@ -15,8 +16,8 @@ import {
   type RunOptions,
 } from './pool.ts';
 
-/** Jobs given to a thread at a time: the next one waits there, so that no thread waits for us. */
-const JOBS_PER_THREAD = 2;
+/** Jobs given to a thread at a time: some wait there, so that no thread waits for us. */
+const JOBS_PER_THREAD = 3;
 
 /** What a thread is asked. */
 export interface JobMessage {
@@ -31,7 +32,7 @@ export type JobAnswer =
   | { readonly number: number; readonly error: ErrorMessage };
 
 export interface ThreadPoolOptions<Context, Jobs> {
-  /** Threads; 0 for none. */
+  /** Threads besides the caller's; 0 for none. */
   readonly threadCount: number;
   readonly jobs: Jobs;
   /** Makes the context for jobs in this thread. */
@@ -56,6 +57,10 @@ interface Thread {
   readonly own: Waiting[];
 }
 
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
 class ThreadPool<Context extends Closable, Jobs extends JobTable<Context>> implements Pool<Jobs> {
   readonly threadCount: number;
   readonly #options: ThreadPoolOptions<Context, Jobs>;
@@ -64,6 +69,7 @@ class ThreadPool<Context extends Closable, Jobs extends JobTable<Context>> imple
   #threads: readonly Thread[] = [];
   #count = 0;
   #failure: unknown;
+  #isHelping = false;
 
   constructor(options: ThreadPoolOptions<Context, Jobs>) {
     this.threadCount = options.threadCount;
@@ -132,6 +138,20 @@ class ThreadPool<Context extends Closable, Jobs extends JobTable<Context>> imple
         worker.postMessage(next.message);
       }
     }
+    if (this.#waiting.length > 0 && !this.#isHelping) void this.#help();
+  }
+
+  /** Runs what no thread has room for; between two jobs the threads are looked after. */
+  async #help(): Promise<void> {
+    this.#isHelping = true;
+    await nextTurn();
+    for (let job = this.#waiting.shift(); job !== undefined; job = this.#waiting.shift()) {
+      const { name, input } = job.message;
+      const output = this.#inline.run(name, input as JobInput<Jobs, string>);
+      await output.then(job.resolve as (output: unknown) => void, job.reject);
+      await nextTurn();
+    }
+    this.#isHelping = false;
   }
 
   #startThread(): Thread {
