@@ -269,10 +269,7 @@ export class ConfinedDir {
     this.remove(aside);
   }
 
-  /**
-   * Removes everything in this directory, at any depth, with a bounded number of open descriptors:
-   * what lies too deep is moved up here and removed later.
-   */
+  /** Removes everything in here with few descriptors: what lies too deep is moved up meanwhile. */
   #empty(): void {
     const stack: Removal[] = [];
     const moved: Buffer[] = [];
