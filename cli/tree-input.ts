@@ -6,6 +6,8 @@ import { closeSync } from 'node:fs';
 import type { CatarEvent } from '../formats/catar-events.ts';
 import { FEATURE, FEATURE_NAMES } from '../formats/feature-flags.ts';
 import { readStandardInput } from '../lib/make/blob.node.ts';
+import { type PackTreeOptions, packTree } from '../lib/make/pack-tree.node.ts';
+import type { PackEntries } from '../lib/make/packing.ts';
 import { walkTree } from '../lib/make/walk.node.ts';
 import { type EventHandler, readArchive } from '../lib/read/archive.ts';
 import type { ByteSource } from '../lib/read/byte-source.ts';
@@ -13,6 +15,8 @@ import { openFileSource, openStreamSource } from '../lib/read/file-source.node.t
 import { openIndexSource } from '../lib/read/index-source.node.ts';
 import { createBreather } from '../lib/work/breathe.ts';
 import { defaultThreadCount } from '../lib/work/job-pool.node.ts';
+import { packEntries } from '../lib/work/jobs/pack-entries.node.ts';
+import type { JobPool } from '../lib/work/jobs.node.ts';
 import type { Context } from './context.ts';
 import { readIndex } from './indexes.ts';
 import {
@@ -42,6 +46,8 @@ export interface FolderInput {
 export interface ArchiveInput {
   readonly kind: 'archive';
   readonly source: ByteSource;
+  /** Where its chunks are fetched, if there are chunks. */
+  readonly pool?: JobPool;
   /** Known from the index, where there is one. */
   readonly expectedFlags?: bigint;
 }
@@ -70,7 +76,7 @@ export async function openArchiveIndex(
     label: input.label,
     signal: context.signal,
   });
-  return { kind: 'archive', source, expectedFlags: index.featureFlags };
+  return { kind: 'archive', source, pool: source.pool, expectedFlags: index.featureFlags };
 }
 
 /** Settles what list, mtree and stat were given. */
@@ -144,27 +150,25 @@ function unavailableText(features: bigint): string {
   return `Left out, because the package koffi is not available: ${names.join(' ')}`;
 }
 
-/** Walks an open folder as the options ask. */
-export function openWalk(
+/** What the options say of reading a folder, whatever is made of it. */
+function folderOptions(
   input: OpenedInput,
   featureFlags: bigint,
   context: Context,
-  options: EventOptions,
-): Iterable<CatarEvent> {
-  const { verbs, isExpectedToChange } = options;
+  { verbs, isListing, isExpectedToChange }: Omit<EventOptions, 'contents'>,
+): PackTreeOptions {
   const report = reportIncomplete(context);
   const uidShift = uidShiftOf(context);
-  return walkTree(input.descriptor, {
+  return {
     label: input.label,
     featureFlags,
-    contents: options.contents ? 'read' : 'skip',
     applyExcludeFiles: context.options.excludeFile,
     signal: context.signal,
     onIncomplete: (label, reason) => {
       if (!isExpectedToChange?.(label)) report(label, reason);
     },
     onUnavailable: (features) => {
-      if (!options.isListing) context.warn(unavailableText(features));
+      if (!isListing) context.warn(unavailableText(features));
     },
     ...(uidShift ? { uidShift } : {}),
     ...(verbs && context.options.verbose
@@ -173,8 +177,37 @@ export function openWalk(
             informOfEntry(context, verbs[stage], path),
         }
       : {}),
-  });
+  };
 }
+
+/** Walks an open folder as the options ask. */
+export function openWalk(
+  input: OpenedInput,
+  featureFlags: bigint,
+  context: Context,
+  options: EventOptions,
+): Iterable<CatarEvent> {
+  const contents = options.contents ? 'read' : 'skip';
+  const walkOptions = folderOptions(input, featureFlags, context, options);
+  return walkTree(input.descriptor, { ...walkOptions, contents });
+}
+
+/**
+ * The archive of an open folder, as the options ask, in pieces that are valid until the next is taken.
+ * @param pack where the files are read; here, unless there are threads.
+ */
+export function packFolder(
+  input: OpenedInput,
+  featureFlags: bigint,
+  context: Context,
+  options: Omit<EventOptions, 'contents' | 'isListing'>,
+  pack: PackEntries = packHere,
+): AsyncIterable<Uint8Array> {
+  const packOptions = folderOptions(input, featureFlags, context, options);
+  return packTree(input.descriptor, packOptions, pack);
+}
+
+const packHere: PackEntries = async (input) => packEntries(undefined, input);
 
 /** Feeds all events of the input to `handle`, until it says `stop`. */
 export async function forEachEvent(

@@ -6,7 +6,7 @@ import { digestOfFlags } from '../../formats/feature-flags.ts';
 import { createDigest } from '../../lib/digest/digest.node.ts';
 import { PipelineError } from '../../lib/errors.ts';
 import { readBlob, readStandardInput } from '../../lib/make/blob.node.ts';
-import { serializeTree, writeStream } from '../../lib/make/make.ts';
+import { writeStream } from '../../lib/make/make.ts';
 import { locateNode } from '../../lib/read/archive.ts';
 import { digestArchive, digestRange } from '../../lib/read/digest-archive.ts';
 import { openIndexSource } from '../../lib/read/index-source.node.ts';
@@ -23,7 +23,7 @@ import {
   closeTree,
   openArchive,
   openArchiveIndex,
-  openWalk,
+  packFolder,
 } from '../tree-input.ts';
 import { digestNameOf, madeFlags, reportIncomplete, subtreePath } from '../trees.ts';
 
@@ -78,8 +78,7 @@ async function digestOfInput(
     case 'directory': {
       const featureFlags = madeFlags(context, 'all');
       const verbs = { begin: 'Processing', end: 'Processed' };
-      const events = openWalk(input, featureFlags, context, { contents: true, verbs });
-      const pieces = serializeTree(events, featureFlags);
+      const pieces = packFolder(input, featureFlags, context, { verbs });
       return writeStream(pieces, undefined, { digest, signal, onProgress });
     }
     case 'blob': {
