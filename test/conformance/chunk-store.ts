@@ -44,6 +44,20 @@ export function chunkStoreSuite(name: string, create: ChunkStoreFactory): void {
     }
   });
 
+  test(`${name}: many callers at once do not get into each other's way`, async (t) => {
+    const store = create(t);
+    const chunks = Array.from({ length: 60 }, (_, i) => noise(1000 + 700 * i, i + 1));
+    await Promise.all(chunks.map((plain) => store.put(digest.hash(plain), plain)));
+    await store.flush();
+    const found = await Promise.all(
+      chunks.map((plain) => {
+        const into = new Uint8Array(plain.length);
+        return store.get(digest.hash(plain), { expectedSize: plain.length, into });
+      }),
+    );
+    for (const [i, plain] of chunks.entries()) t.deepEqual(found[i], plain);
+  });
+
   test(`${name}: results belong to the caller`, async (t) => {
     const store = create(t);
     for (const plain of CHUNKS) await store.put(digest.hash(plain), plain);

@@ -5,6 +5,7 @@ import { concatBytes } from '../../formats/bytes.ts';
 import type { ChunkId } from '../../formats/chunk-id.ts';
 import { createCodecs } from '../../lib/compress/codecs.node.ts';
 import { createNativeXzCodec } from '../../lib/compress/xz-native.node.ts';
+import { createPortableZstdCodec } from '../../lib/compress/zstd-portable.ts';
 import { createDigest } from '../../lib/digest/digest.node.ts';
 import type { ObjectBackend } from '../../store/backend.ts';
 import { openLocalBackend } from '../../store/backends/local.node.ts';
@@ -35,6 +36,13 @@ for (const compression of ['zstd', 'gzip', ...(hasXz ? (['xz'] as const) : [])] 
     }),
   );
 }
+
+chunkStoreSuite('castr with a codec that takes its time', () =>
+  openCastrStore(createMemoryBackend(), {
+    ...options,
+    codecs: { ...codecs, zstd: createPortableZstdCodec() },
+  }),
+);
 
 chunkStoreSuite('castr with another suffix', () =>
   openCastrStore(createMemoryBackend(), { ...options, suffix: '.xz' }),
