@@ -1,12 +1,14 @@
 /** `extract [INPUT] [OUTPUT] [SUBPATH]` (spec/command-line.md): a tree or a blob comes back. */
 import { type BigIntStats, fstatSync, statSync } from 'node:fs';
 import { assembleBlob } from '../../lib/extract/assemble.node.ts';
+import type { RunRestore } from '../../lib/extract/batch-sink.node.ts';
 import { openBlockTarget } from '../../lib/extract/open-target.node.ts';
 import { TreeExtractor } from '../../lib/extract/tree.node.ts';
 import { syncFileSystemOf } from '../../lib/os/file-system.node.ts';
 import { notInArchive } from '../../lib/read/archive.ts';
-import { createSubtreeFilter } from '../../lib/read/subtree.ts';
-import { defaultThreadCount } from '../../lib/work/job-pool.node.ts';
+import { selectSubtree } from '../../lib/read/subtree.ts';
+import { defaultThreadCount, openJobPool, WORTH_THREADS } from '../../lib/work/job-pool.node.ts';
+import type { JobPool } from '../../lib/work/jobs.node.ts';
 import type { Context } from '../context.ts';
 import { readIndex } from '../indexes.ts';
 import {
@@ -22,11 +24,11 @@ import type { Kind } from '../options.ts';
 import { describeStoresForReading } from '../stores.ts';
 import { synchronize } from '../synchronize.ts';
 import {
+  type ArchiveInput,
   closeTree,
   forEachEvent,
   openArchive,
   openArchiveIndex,
-  type TreeInput,
 } from '../tree-input.ts';
 import { informOfEntry, shownFlags, subtreePath, uidShiftOf } from '../trees.ts';
 
@@ -91,16 +93,22 @@ function lastName(path: Uint8Array): Uint8Array {
   return path.subarray(path.lastIndexOf(SLASH) + 1);
 }
 
+interface Restoring {
+  readonly flags: bigint;
+  readonly subtree: Uint8Array;
+  readonly run: RunRestore;
+}
+
 function openExtractor(
   output: string,
-  featureFlags: bigint,
-  subtree: Uint8Array,
+  { flags, subtree, run }: Restoring,
   context: Context,
 ): TreeExtractor {
   const { options } = context;
   const uidShift = uidShiftOf(context);
   return new TreeExtractor(localPath(output), {
-    replayFlags: shownFlags(featureFlags, context),
+    run,
+    replayFlags: shownFlags(flags, context),
     deleteExtra: options.delete,
     undoImmutable: options.undoImmutable,
     punchHoles: options.punchHoles,
@@ -115,30 +123,40 @@ function openExtractor(
   });
 }
 
+/** Where entries are restored: where the chunks are fetched, or else in threads of their own. */
+function openPool(tree: ArchiveInput): JobPool {
+  if (tree.pool !== undefined) return tree.pool;
+  const pool = openJobPool({}, defaultThreadCount());
+  if ((tree.source.size ?? Number.POSITIVE_INFINITY) >= WORTH_THREADS) pool.start();
+  return pool;
+}
+
 /** Restores what lies within `subtree`; nothing is made before that is found in the archive. */
 async function extractTree(
-  tree: TreeInput,
+  tree: ArchiveInput,
   output: string,
   subtree: Uint8Array,
   context: Context,
 ): Promise<void> {
+  const pool = openPool(tree);
   let extractor: TreeExtractor | undefined;
-  const filter = createSubtreeFilter(subtree, {
-    enter(path, node) {
-      extractor ??= openExtractor(output, node.featureFlags, subtree, context);
-      extractor.handle({ kind: 'enter', name: lastName(path), node });
-      return undefined;
-    },
-    data: (bytes) => extractor?.handle({ kind: 'data', bytes }),
-    leave: () => extractor?.handle({ kind: 'leave' }),
+  const events = selectSubtree(subtree, (event) => {
+    if (event.kind === 'enter' && extractor === undefined) {
+      const run: RunRestore = (input) => pool.run('restoreEntries', input);
+      extractor = openExtractor(output, { flags: event.node.featureFlags, subtree, run }, context);
+    }
+    return extractor?.handle(event);
   });
   try {
-    await forEachEvent(tree, filter.handle, context, { contents: true });
-    if (!filter.found) throw notInArchive();
-    extractor?.finish();
+    await forEachEvent(tree, events.handle, context, { contents: true });
+    if (!events.found) throw notInArchive();
+    await extractor?.finish();
     if (context.options.fsync) await syncFileSystemOf(localPath(output));
+  } catch (error) {
+    throw (await extractor?.firstError(error)) ?? error;
   } finally {
-    extractor?.abort();
+    await extractor?.abort();
+    await pool.close();
     await closeTree(tree);
   }
 }

@@ -6,10 +6,11 @@ import { createDigest } from '../../lib/digest/digest.node.ts';
 import { readStandardInput, segmentsOfFile } from '../../lib/make/blob.node.ts';
 import type { ByteSink } from '../../lib/make/byte-sink.ts';
 import { openFileSink, openStreamSink } from '../../lib/make/file-sink.node.ts';
-import { serializeTree, writeStream } from '../../lib/make/make.ts';
+import { writeStream } from '../../lib/make/make.ts';
 import { type SegmentSource, segmentsOfStream } from '../../lib/make/segment.ts';
 import { makeIndex, StreamStorer } from '../../lib/make/store-stream.node.ts';
-import { defaultThreadCount } from '../../lib/work/job-pool.node.ts';
+import { defaultThreadCount, openJobPool } from '../../lib/work/job-pool.node.ts';
+import type { JobPool } from '../../lib/work/jobs.node.ts';
 import type { Context } from '../context.ts';
 import {
   isStream,
@@ -24,7 +25,7 @@ import {
 import type { Kind } from '../options.ts';
 import { describeStoreForWriting, mainStore } from '../stores.ts';
 import { synchronize } from '../synchronize.ts';
-import { openWalk } from '../tree-input.ts';
+import { packFolder } from '../tree-input.ts';
 import { digestNameOf, madeFlags, reportIncomplete } from '../trees.ts';
 
 const STDOUT = 1;
@@ -71,34 +72,33 @@ async function openSink(output: string, input: OpenedInput): Promise<ByteSink> {
   return openFileSink(localPath(output), { mode });
 }
 
-/** The bytes of the archive of a folder. */
+/** Fewer batches of entries than this are not worth a thread. */
+const FEW_BATCHES = 8;
+
+/** The bytes of the archive of a folder, whose files are read where `pool` says. */
 function archiveOf(
   input: OpenedInput,
   output: string,
   featureFlags: bigint,
+  pool: JobPool,
   context: Context,
-): Iterable<Uint8Array> {
+): AsyncIterable<Uint8Array> {
   const verbs = { begin: 'Packing', end: 'Packed' };
   const isExpectedToChange = changedByUs(output, context);
-  return serializeTree(
-    openWalk(input, featureFlags, context, { contents: true, verbs, isExpectedToChange }),
-    featureFlags,
-  );
+  let batchCount = 0;
+  return packFolder(input, featureFlags, context, { verbs, isExpectedToChange }, (batch) => {
+    batchCount += 1;
+    if (batchCount === FEW_BATCHES) pool.start();
+    return pool.run('packEntries', batch);
+  });
 }
 
-/** What is cut into chunks. */
-function segmentsOf(
-  kind: Kind,
-  input: OpenedInput,
-  output: string,
-  featureFlags: bigint,
+/** What is cut into chunks, if it is a blob. */
+function segmentsOfBlob(
+  { descriptor, label, stats }: OpenedInput,
   context: Context,
 ): SegmentSource {
-  if (kind === 'archive-index') {
-    return segmentsOfStream(archiveOf(input, output, featureFlags, context));
-  }
-  if (isStream(input.stats)) return segmentsOfStream(readStandardInput(context.signal));
-  const { descriptor, label } = input;
+  if (isStream(stats)) return segmentsOfStream(readStandardInput(context.signal));
   return segmentsOfFile(descriptor, { label, onIncomplete: reportIncomplete(context) });
 }
 
@@ -136,9 +136,15 @@ export async function make(words: readonly string[], context: Context): Promise<
   const { signal, onProgress } = context;
   const printed = await synchronize(async (): Promise<ChunkId> => {
     if (kind === 'archive') {
-      const pieces = archiveOf(input, output, featureFlags, context);
-      const sink = await openSink(output, input);
-      return writeStream(pieces, sink, { digest: createDigest(digestName), signal, onProgress });
+      const pool = openJobPool({}, defaultThreadCount());
+      try {
+        const pieces = archiveOf(input, output, featureFlags, pool, context);
+        const sink = await openSink(output, input);
+        const digest = createDigest(digestName);
+        return await writeStream(pieces, sink, { digest, signal, onProgress });
+      } finally {
+        await pool.close();
+      }
     }
     const storer = new StreamStorer({
       store: describeStoreForWriting(output, digestName, context),
@@ -149,7 +155,10 @@ export async function make(words: readonly string[], context: Context): Promise<
       onProgress,
     });
     try {
-      const source = segmentsOf(kind, input, output, featureFlags, context);
+      const source =
+        kind === 'archive-index'
+          ? segmentsOfStream(archiveOf(input, output, featureFlags, storer.pool, context))
+          : segmentsOfBlob(input, context);
       const stored = await makeIndex(source, storer, await openSink(output, input));
       return stored.digest;
     } finally {

@@ -3,7 +3,7 @@
  * takes one checked name and begins at the descriptor, so that neither names, planted links nor
  * directories that are swapped meanwhile lead outside (spec/promises.md, 5; spec/threats.md).
  */
-import { closeSync, constants, fchmodSync, openSync, readdirSync } from 'node:fs';
+import { closeSync, constants, fchmodSync, fsyncSync, openSync, readdirSync } from 'node:fs';
 import type { NodeType } from '../../formats/catar-events.ts';
 import { nodeTypeOfMode } from '../../formats/catar-fields.ts';
 import { PipelineError } from '../errors.ts';
@@ -162,10 +162,14 @@ export class ConfinedDir {
     return needed('open', openAt(this.fd, name, O_PATH | O_NOFOLLOW));
   }
 
-  /** Gives the complete `temporary` the place of `name`, whatever was there. */
-  replace(temporary: Uint8Array, name: Uint8Array): void {
+  /**
+   * Gives the complete `temporary` the place of `name`, whatever was there.
+   * @param fd of a file with content: it is on disk before an older file is lost
+   */
+  replace(temporary: Uint8Array, name: Uint8Array, fd?: number): void {
     checkEntryName(temporary);
     checkEntryName(name);
+    if (fd !== undefined && this.lstat(name) !== undefined) run('sync', () => fsyncSync(fd));
     let outcome = renameAt(this.fd, temporary, name);
     if (outcome === -ERRNO.EPERM && this.#undoProtection(name)) {
       outcome = renameAt(this.fd, temporary, name);

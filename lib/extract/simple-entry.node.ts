@@ -149,7 +149,7 @@ function restoreFile(
   try {
     writeContent(fd, content, punchHoles);
     settleFile(fd, entry);
-    if (name !== entry.name) directory.replace(name, entry.name);
+    if (name !== entry.name) directory.replace(name, entry.name, fd);
   } catch (error) {
     drop(directory, name);
     throw error;

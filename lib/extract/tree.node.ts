@@ -257,7 +257,7 @@ export class TreeExtractor {
     const { directory, inheritsAcl } = this.#directories.current;
     content?.finish();
     restoreMetadata({ fd, node, existed: false, inheritsAcl }, this.#rules);
-    directory.replace(pending.temporary, pending.name);
+    directory.replace(pending.temporary, pending.name, node.type === 'file' ? fd : undefined);
     if (node.type === 'file') restoreLateFlags(this.#flagged(fd, node), this.#rules.replay);
     pending.fd = undefined;
     closeSync(fd);

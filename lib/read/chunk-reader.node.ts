@@ -6,7 +6,7 @@ import { CHUNK_ID_LENGTH } from '../../formats/chunk-id.ts';
 import type { ChunkIndex } from '../../formats/chunk-index.ts';
 import type { ChunkSource } from '../../store/chunk-store.ts';
 import type { LocalStoreDescription } from '../local-store.node.ts';
-import { openJobPool } from '../work/job-pool.node.ts';
+import { openJobPool, WORTH_THREADS } from '../work/job-pool.node.ts';
 import type { JobPool } from '../work/jobs.node.ts';
 import { SegmentRing } from '../work/segment-ring.ts';
 
@@ -41,8 +41,6 @@ const BATCH_LENGTH = 1024 * 1024;
 const BATCH_COUNT = 256;
 /** Bytes that the ring may have, if chunks are so large that it would otherwise become larger. */
 const LARGE_RING = 128 * 1024 * 1024;
-/** Less than this is not worth a thread. */
-const WORTH_THREADS = 8 * 1024 * 1024;
 
 export class ChunkReader {
   readonly index: ChunkIndex;

@@ -4,6 +4,7 @@
  */
 import type { ChunkIndex } from '../../formats/chunk-index.ts';
 import { throwIfAborted } from '../errors.ts';
+import type { JobPool } from '../work/jobs.node.ts';
 import type { ByteSource } from './byte-source.ts';
 import { type ChunkBatch, ChunkReader, type ChunkReaderOptions } from './chunk-reader.node.ts';
 
@@ -13,13 +14,20 @@ export interface IndexSourceOptions extends ChunkReaderOptions {
   readonly signal?: AbortSignal;
 }
 
+/** The bytes behind an index. */
+export interface IndexSource extends ByteSource {
+  /** Where the chunks are fetched; also for jobs that use what was read. */
+  readonly pool: JobPool;
+}
+
 /** Opens the bytes behind `index`; each chunk is verified before any of its bytes is given out. */
-export function openIndexSource(index: ChunkIndex, options: IndexSourceOptions): ByteSource {
+export function openIndexSource(index: ChunkIndex, options: IndexSourceOptions): IndexSource {
   const { label, signal } = options;
   const reader = new ChunkReader(index, options);
   const ahead = new ReadAhead(reader);
   return {
     label,
+    pool: reader.pool,
     size: index.totalSize,
     seekable: true,
     async read(offset) {

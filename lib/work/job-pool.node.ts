@@ -4,6 +4,9 @@ import { JobContext, type JobSetup, type OpenStores } from './job-context.node.t
 import { JOBS, type JobPool } from './jobs.node.ts';
 import { createThreadPool } from './pool.node.ts';
 
+/** Fewer bytes than this are not worth a thread. */
+export const WORTH_THREADS = 8 * 1024 * 1024;
+
 /** More threads than this wait for the one that plans and orders. */
 const MOST_THREADS = 8;
 

@@ -270,7 +270,8 @@ test('a signal ends the work, says so and leaves no output', async (t) => {
   child.stderr.on('data', (bytes) => {
     text += bytes;
   });
-  child.stdin.write(noise(500_000));
+  // More than a segment, so that some of it is stored.
+  child.stdin.write(noise(6_000_000));
   while (!fs.existsSync(`${folder}/s.castr`))
     await new Promise((resolve) => setTimeout(resolve, 20));
   child.kill('SIGTERM');
