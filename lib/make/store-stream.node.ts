@@ -146,10 +146,11 @@ export class StreamStorer {
       this.#take(segment, source.totalBytes);
     }
     await this.#indexed;
+    await this.#digestBegun;
+    const digest = await this.pool.run('finishDigest', undefined, IN_SEQUENCE);
     if (this.#failure !== undefined) throw this.#failure.error;
     source.finished?.();
     throwIfAborted(signal);
-    const digest = await this.pool.run('finishDigest', undefined, IN_SEQUENCE);
     await this.pool.runOnAll('flushStore', undefined);
     const index = this.#builder.finish(header);
     return { index, digest, reusedChunkCount: this.#reusedCount };

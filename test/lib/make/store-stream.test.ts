@@ -138,7 +138,7 @@ for (const threadCount of [0, 1, 2, 7]) {
   test(`${threadCount} threads: a file with data, zeros and holes`, async (t) => {
     const folder = temporaryFolder(t);
     const path = join(folder, 'blob');
-    const bytes = new Uint8Array(3_000_000);
+    const bytes = new Uint8Array(4_000_000);
     const parts = [
       [0, noise(200_000, 4)],
       [1_000_000, noise(300_001, 5)],
