@@ -4,6 +4,7 @@ import { asciiBytes } from '../../formats/bytes.ts';
 import type { CatarEvent, CatarNode } from '../../formats/catar-events.ts';
 import { CatarSerializer } from '../../formats/catar-serializer.ts';
 import { CasError, FormatError } from '../../formats/errors.ts';
+import { hashName } from '../../formats/goodbye.ts';
 import { entered, parseArchive, serializeEvents } from '../helpers/catar.ts';
 import { golden } from '../helpers/golden.ts';
 import { DEFAULT_FLAGS } from '../hostile/forge.ts';
@@ -192,4 +193,41 @@ test('a hundred thousand children of one directory are written and read', (t) =>
   ]).flat();
   const archive = serializeEvents([ROOT, ...children, LEAVE]);
   t.is(entered(parseArchive(archive)).length, 100_001);
+});
+
+/** Note of one empty file, packed elsewhere. */
+function packedFile(name: string) {
+  const { low, high } = hashName(asciiBytes(name));
+  const size = 16 + name.length + 1 + 64 + 16;
+  const table = Uint32Array.of(size, low, high);
+  return { firstName: asciiBytes(name), lastName: asciiBytes(name), table };
+}
+
+test('packed children stand in the table like those that were pushed', (t) => {
+  const whole = serializeEvents([
+    ROOT,
+    ...['a', 'b', 'c'].flatMap((name) => [enter(name, FILE), LEAVE]),
+    LEAVE,
+  ]);
+  const serializer = new CatarSerializer(DEFAULT_FLAGS);
+  serializer.push(ROOT);
+  serializer.push(enter('a', FILE));
+  serializer.push(LEAVE);
+  serializer.pushPacked(packedFile('b'));
+  serializer.push(enter('c', FILE));
+  serializer.push(LEAVE);
+  const [goodbye] = serializer.push(LEAVE);
+  t.is(serializer.offset, whole.length);
+  t.deepEqual(goodbye, whole.slice(-goodbye.length));
+});
+
+test('packed children come in order, into directories that may have them', (t) => {
+  const serializer = new CatarSerializer(DEFAULT_FLAGS);
+  t.throws(() => serializer.pushPacked(packedFile('a')), { instanceOf: TypeError });
+  serializer.push(ROOT);
+  serializer.pushPacked(packedFile('b'));
+  t.throws(() => serializer.pushPacked(packedFile('b')), refused);
+  t.throws(() => serializer.push(enter('a', FILE)), refused);
+  serializer.push(enter('c', FILE));
+  t.throws(() => serializer.pushPacked(packedFile('d')), { instanceOf: TypeError });
 });
