@@ -7,23 +7,17 @@ import { closeSync, constants, fchmodSync, fsyncSync, openSync, readdirSync } fr
 import type { NodeType } from '../../formats/catar-events.ts';
 import { nodeTypeOfMode } from '../../formats/catar-fields.ts';
 import { PipelineError } from '../errors.ts';
-import {
-  makeDirectoryAt,
-  openAt,
-  removeDirectoryAt,
-  renameAt,
-  symlinkAt,
-  unlinkAt,
-} from '../os/at.node.ts';
+import { openAt, removeDirectoryAt, renameAt, symlinkAt, unlinkAt } from '../os/at.node.ts';
 import { type FileStat, statDescriptor } from '../os/file-stat.node.ts';
-import { createSubvolume } from '../os/inode-flags.node.ts';
 import { makeFifo, makeNode, makeSocket } from '../os/nodes.node.ts';
 import { exchange } from '../os/rename.node.ts';
-import { errnoOf, systemFailure } from '../os/system-error.node.ts';
+import { systemFailure } from '../os/system-error.node.ts';
 import { descriptorPath, entryPath } from '../os/target.node.ts';
 import {
   clearProtection,
+  type DirectoryCreation,
   ERRNO,
+  makeDirectory,
   needed,
   O_PATH,
   openIfDirectory,
@@ -55,13 +49,6 @@ export interface OpenedDirectory {
   readonly directory: ConfinedDir;
   /** Nothing was there before. */
   readonly created: boolean;
-}
-
-/** How a directory that is not there yet is made. */
-export interface DirectoryCreation {
-  /** Permission bits; the umask applies. */
-  readonly permissions: number;
-  readonly asSubvolume?: boolean;
 }
 
 /** What `mknod` makes. */
@@ -107,7 +94,7 @@ export class ConfinedDir {
   openDirectory(name: Uint8Array, creation: DirectoryCreation): OpenedDirectory {
     checkEntryName(name);
     for (let tries = 0; tries < MAX_TRIES; tries++) {
-      const created = this.#makeDirectory(name, creation);
+      const created = makeDirectory(this.fd, name, creation);
       const fd = openIfDirectory(this.fd, name);
       if (fd !== undefined) {
         if (created && creation.asSubvolume === true) fchmodSync(fd, creation.permissions);
@@ -222,23 +209,6 @@ export class ConfinedDir {
   #path(name: Uint8Array): Buffer {
     checkEntryName(name);
     return entryPath(this.fd, name);
-  }
-
-  /** @returns whether it was made. */
-  #makeDirectory(name: Uint8Array, creation: DirectoryCreation): boolean {
-    if (creation.asSubvolume === true) {
-      try {
-        createSubvolume(this.fd, name);
-        return true;
-      } catch (error) {
-        if (errnoOf(error) === 'EEXIST') return false;
-        throw error;
-      }
-    }
-    const outcome = makeDirectoryAt(this.fd, name, creation.permissions);
-    if (outcome >= 0) return true;
-    if (outcome === -ERRNO.EEXIST) return false;
-    throw systemFailure('create directory', -outcome);
   }
 
   /** @returns false if a directory is there. */

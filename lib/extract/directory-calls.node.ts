@@ -4,10 +4,10 @@
 import { chmodSync, closeSync, constants, fchmodSync, openSync, statfsSync } from 'node:fs';
 import { constants as systemConstants } from 'node:os';
 import { PipelineError } from '../errors.ts';
-import { type Outcome, openAt } from '../os/at.node.ts';
+import { makeDirectoryAt, type Outcome, openAt } from '../os/at.node.ts';
 import { statDescriptor } from '../os/file-stat.node.ts';
-import { getInodeFlags, setInodeFlags } from '../os/inode-flags.node.ts';
-import { systemFailure } from '../os/system-error.node.ts';
+import { createSubvolume, getInodeFlags, setInodeFlags } from '../os/inode-flags.node.ts';
+import { errnoOf, systemFailure } from '../os/system-error.node.ts';
 import { descriptorPath } from '../os/target.node.ts';
 
 /** Opens a file for its attributes only: neither reads it nor follows it. */
@@ -101,4 +101,34 @@ export function openIfPresent(directory: number, name: Uint8Array): number | und
   if (fd >= 0) return fd;
   if (fd === -ERRNO.ENOENT) return undefined;
   throw systemFailure('open', -fd);
+}
+
+/** How a directory that is not there yet is made. */
+export interface DirectoryCreation {
+  /** Permission bits; the umask applies. */
+  readonly permissions: number;
+  readonly asSubvolume?: boolean;
+}
+
+/** Makes a directory, or a subvolume. @returns false if something is there */
+export function makeDirectory(
+  parent: number,
+  name: Uint8Array,
+  { permissions, asSubvolume = false }: DirectoryCreation,
+): boolean {
+  if (asSubvolume) return makeSubvolume(parent, name);
+  const outcome = makeDirectoryAt(parent, name, permissions);
+  if (outcome >= 0) return true;
+  if (outcome === -ERRNO.EEXIST) return false;
+  throw systemFailure('create directory', -outcome);
+}
+
+function makeSubvolume(parent: number, name: Uint8Array): boolean {
+  try {
+    createSubvolume(parent, name);
+    return true;
+  } catch (error) {
+    if (errnoOf(error) === 'EEXIST') return false;
+    throw error;
+  }
 }

@@ -44,8 +44,8 @@ function deviceSize(fd: number, label: string): number {
   return Math.min(size, superblockSize(head) ?? size);
 }
 
-/** Size in bytes of what {@link readBlob} will yield. */
-export function blobSize(fd: number, label: string): number {
+/** Size in bytes of what is read of a file or device. */
+function blobSize(fd: number, label: string): number {
   const stats = fstatSync(fd);
   return stats.isBlockDevice() ? deviceSize(fd, label) : stats.size;
 }

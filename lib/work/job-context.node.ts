@@ -123,7 +123,7 @@ export class JobContext {
 }
 
 /** The 32 bytes of an id. */
-export function digestBytes(id: ChunkId): Uint8Array {
+function digestBytes(id: ChunkId): Uint8Array {
   const bytes = new Uint8Array(32);
   writeChunkId(id, bytes, 0);
   return bytes;

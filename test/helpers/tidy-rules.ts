@@ -198,7 +198,8 @@ function mentions(node: ts.Node, name: string): boolean {
 
 const layerOf = (path: string): string => path.split('/', 1)[0];
 const inLayers = (file: ParsedFile): boolean => LAYERS.includes(layerOf(file.path));
-const isNodeFile = (path: string): boolean => path.endsWith('.node.ts');
+/** CommonJS modules are Node's by definition. */
+const isNodeFile = (path: string): boolean => /\.(?:node\.ts|cjs)$/.test(path);
 
 function isNodeOnly(specifier: string): boolean {
   return isBuiltin(specifier) || NODE_PACKAGES.includes(specifier);
