@@ -2,6 +2,7 @@
  * Simple entries as bytes, to be restored by another thread (spec/decisions/0013). Written by the
  * batch sink, read by the job; both are of the same program, so nothing is checked but the bounds.
  */
+import { copyBytes } from '../os/memory.node.ts';
 import type { SimpleEntry } from './simple-entry.node.ts';
 
 /** One entry of a batch. */
@@ -91,7 +92,7 @@ export class BatchWriter {
 
   /** The next bytes of the content, no more than were announced. */
   write(bytes: Uint8Array): void {
-    this.#bytes.set(bytes, this.#next);
+    copyBytes(this.#bytes.subarray(this.#next, this.#next + bytes.length), bytes);
     this.#next += bytes.length;
   }
 

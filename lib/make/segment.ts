@@ -67,13 +67,13 @@ async function* cutStream(
     for (let rest = piece; rest.length > 0; ) {
       const part = rest.subarray(0, wholeLength - filled);
       rest = rest.subarray(part.length);
-      ring.view(address + filled, part.length).set(part);
+      ring.write(address + filled, part);
       filled += part.length;
       if (filled > length) {
         // What follows this segment is the begin of the next one, too.
         following ??= await ring.acquire();
         const shared = part.subarray(Math.max(0, part.length - (filled - length)));
-        ring.view(following + filled - length - shared.length, shared.length).set(shared);
+        ring.write(following + filled - length - shared.length, shared);
       }
       if (filled < wholeLength || following === undefined) continue;
       yield { kind: 'data', start, length, availableLength: filled, address };

@@ -19,6 +19,7 @@ import {
 import { stitchEnds } from '../chunking/stitch.ts';
 import { throwIfAborted } from '../errors.ts';
 import type { LocalStoreDescription } from '../local-store.node.ts';
+import { copyBytes } from '../os/memory.node.ts';
 import type { ProgressSink } from '../progress.ts';
 import { createClaimsMemory } from '../work/claims.ts';
 import type { JobSetup } from '../work/job-context.node.ts';
@@ -75,9 +76,9 @@ function openScanner(chunking: ScannerOptions, memory: WebAssembly.Memory): Chun
 
 function openRing({ length, tailLength }: SegmentLayout, threadCount: number): SegmentRing {
   const slotSize = length + tailLength;
-  const wanted = threadCount === 0 ? FEWEST_SLOTS : 2 * threadCount + 4;
+  const wanted = threadCount === 0 ? FEWEST_SLOTS : 2 * threadCount + 8;
   const slotCount = Math.max(FEWEST_SLOTS, Math.min(wanted, Math.floor(LARGE_RING / slotSize)));
-  return new SegmentRing({ reservedSize: KERNEL_BYTES, slotSize, slotCount });
+  return new SegmentRing({ reservedSize: KERNEL_BYTES, slotSize, slotCount, copy: copyBytes });
 }
 
 /** A promise that may fail without anybody waiting for it. */

@@ -51,6 +51,7 @@ export interface Libc extends Partial<NewerLibc> {
   getgrgid(gid: number): Address;
   getpwnam(name: Memory): Address;
   getgrnam(name: Memory): Address;
+  memcpy(to: Memory, from: Memory, size: number): void;
   strlen(text: Address): number;
   socket(domain: number, type: number, protocol: number): number;
   sendto(fd: number, data: Memory, size: number, flags: number, to: Memory, toSize: number): number;
@@ -91,6 +92,7 @@ const PROTOTYPES: { readonly [Name in keyof Libc]-?: string } = {
   getgrgid: 'void *getgrgid(uint32_t)',
   getpwnam: 'void *getpwnam(const void *)',
   getgrnam: 'void *getgrnam(const void *)',
+  memcpy: 'void memcpy(void *, const void *, size_t)',
   strlen: 'size_t strlen(const void *)',
   socket: 'int socket(int, int, int)',
   sendto: 'long sendto(int, const void *, size_t, int, const void *, uint32_t)',

@@ -42,6 +42,11 @@ const BATCH_COUNT = 256;
 /** Bytes that the ring may have, if chunks are so large that it would otherwise become larger. */
 const LARGE_RING = 128 * 1024 * 1024;
 
+/** One batch is used while another one is fetched. */
+const FEWEST_SLOTS = 2;
+/** Besides two for each thread: enough for the user of the bytes to be late for a while. */
+const MORE_SLOTS = 14;
+
 export class ChunkReader {
   readonly index: ChunkIndex;
   /** Also for jobs that use what was read. */
@@ -53,8 +58,8 @@ export class ChunkReader {
   constructor(index: ChunkIndex, { source, threadCount }: ChunkReaderOptions) {
     this.index = index;
     const slotSize = BATCH_LENGTH + longestChunk(index);
-    const wanted = 2 * threadCount + 2;
-    this.slotCount = Math.max(2, Math.min(wanted, Math.floor(LARGE_RING / slotSize)));
+    const wanted = threadCount === 0 ? FEWEST_SLOTS : 2 * threadCount + MORE_SLOTS;
+    this.slotCount = Math.max(FEWEST_SLOTS, Math.min(wanted, Math.floor(LARGE_RING / slotSize)));
     this.#ring = new SegmentRing({ reservedSize: 0, slotSize, slotCount: this.slotCount });
     const setup = { memory: this.#ring.memory, digest: index.digest };
     this.pool =

@@ -16,6 +16,8 @@ export interface SegmentRingOptions {
   /** Bytes that each slot holds. */
   readonly slotSize: number;
   readonly slotCount: number;
+  /** Copies bytes into a slot; `set` of the array if left out. */
+  readonly copy?: (to: Uint8Array, from: Uint8Array) => void;
 }
 
 export class SegmentRing {
@@ -23,14 +25,17 @@ export class SegmentRing {
   readonly memory: WebAssembly.Memory;
   readonly slotSize: number;
   readonly #bytes: Uint8Array;
+  readonly #copy: (to: Uint8Array, from: Uint8Array) => void;
   readonly #free: number[] = [];
   readonly #waiting: ((address: number) => void)[] = [];
 
-  constructor({ reservedSize, slotSize, slotCount }: SegmentRingOptions) {
+  constructor(options: SegmentRingOptions) {
+    const { reservedSize, slotSize, slotCount } = options;
     const stride = Math.ceil(slotSize / ALIGNMENT) * ALIGNMENT;
     const pages = Math.ceil((reservedSize + slotCount * stride) / PAGE_SIZE);
     this.memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
     this.slotSize = slotSize;
+    this.#copy = options.copy ?? ((to, from) => to.set(from));
     this.#bytes = new Uint8Array(this.memory.buffer);
     for (let i = slotCount - 1; i >= 0; i--) this.#free.push(reservedSize + i * stride);
   }
@@ -38,6 +43,11 @@ export class SegmentRing {
   /** The bytes of a slot, or the first of them. @param address of the slot in {@link memory} */
   view(address: number, length = this.slotSize): Uint8Array {
     return this.#bytes.subarray(address, address + length);
+  }
+
+  /** Puts bytes into a slot. @param address in {@link memory} */
+  write(address: number, bytes: Uint8Array): void {
+    this.#copy(this.view(address, bytes.length), bytes);
   }
 
   /** Waits until a slot is free. @returns its address in {@link memory}; the caller releases it */

@@ -5,6 +5,7 @@
 import { CHUNK_ID_LENGTH, type ChunkId, chunkIdFromBytes } from '../../../formats/chunk-id.ts';
 import { CasError, isCasError } from '../../../formats/errors.ts';
 import { ChunkDamaged } from '../../../store/errors.ts';
+import { copyBytes } from '../../os/memory.node.ts';
 import type { JobContext } from '../job-context.node.ts';
 
 export interface FetchChunksInput {
@@ -38,7 +39,7 @@ async function fetchChunk(context: JobContext, id: ChunkId, into: Uint8Array): P
     const reason = `${bytes.length} bytes, but the index says ${into.length}`;
     throw new ChunkDamaged({ subject: id, step: 'check chunk', reason });
   }
-  if (bytes.buffer !== into.buffer) into.set(bytes);
+  if (bytes.buffer !== into.buffer) copyBytes(into, bytes);
 }
 
 /** The same failure, with the chunk id in its message. */
