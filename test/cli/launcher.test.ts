@@ -21,6 +21,7 @@ function checkout(t: ExecutionContext, answer: string): string {
     fse.copySync(join(PROJECT, file), join(root, file), { preserveTimestamps: true });
   }
   fse.symlinkSync(join(PROJECT, 'node_modules'), join(root, 'node_modules'));
+  fse.outputFileSync(join(root, 'lib/work/worker.node.ts'), 'export const worker = true;\n');
   writeSource(root, answer);
   return root;
 }
@@ -65,6 +66,8 @@ test('a second run leaves the bundle alone', async (t) => {
     'lib/answer.ts',
     'cli/main.ts',
     'package.json',
+    'lib/work/worker.node.ts',
+    'lib/work',
     'lib',
     'cli',
     'store',
@@ -92,6 +95,14 @@ test('parallel first runs all succeed and leave no temporary files', async (t) =
     t.deepEqual(outcome, { status: 0, stdout: 'casync one\n', stderr: '' });
   const files = readdirSync(join(root, 'dist')).filter((name) => name !== 'compile-cache');
   t.deepEqual(files.sort(), ['casync.cjs', 'casync.cjs.map']);
+});
+
+test('a missing script of the threads is built', async (t) => {
+  const root = checkout(t, 'one');
+  await run(root, []);
+  rmSync(join(root, 'dist/worker.cjs'));
+  t.is((await run(root, [])).stdout, 'casync one\n');
+  t.true(statSync(join(root, 'dist/worker.cjs')).isFile());
 });
 
 test('without sources the bundle is used as it is', async (t) => {
