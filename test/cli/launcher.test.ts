@@ -94,7 +94,7 @@ test('parallel first runs all succeed and leave no temporary files', async (t) =
   for (const outcome of outcomes)
     t.deepEqual(outcome, { status: 0, stdout: 'casync one\n', stderr: '' });
   const files = readdirSync(join(root, 'dist')).filter((name) => name !== 'compile-cache');
-  t.deepEqual(files.sort(), ['casync.cjs', 'casync.cjs.map']);
+  t.deepEqual(files.sort(), ['casync.cjs', 'casync.cjs.map', 'worker.cjs', 'worker.cjs.map']);
 });
 
 test('a missing script of the threads is built', async (t) => {
