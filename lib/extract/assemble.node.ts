@@ -10,6 +10,7 @@ import {
   ChunkReader,
   type ChunkReaderOptions,
 } from '../read/chunk-reader.node.ts';
+import { unattended } from '../work/unattended.ts';
 import type { BlockTarget } from './target.ts';
 import { createZeroFinder, type ZeroFinder } from './zero-chunks.node.ts';
 
@@ -83,8 +84,7 @@ class Assembly {
     const zeroCount = this.#zeros.countAt(first);
     if (zeroCount > 0) return { kind: 'zeros', first, next: first + zeroCount };
     const count = this.#zeros.countBefore(first, this.#reader.batchCount(first));
-    const batch = this.#reader.fetch(first, count);
-    batch.catch(() => {});
+    const batch = unattended(this.#reader.fetch(first, count));
     return { kind: 'batch', batch, next: first + count };
   }
 

@@ -10,6 +10,8 @@ import { SUPERBLOCK_HEAD_LENGTH, superblockSize } from './superblock.ts';
 
 const PIECE_LENGTH = 1024 * 1024;
 const SECTOR_SIZE = 512;
+/** Zeros in one segment at most. */
+const ZEROS_AT_ONCE = 64 * 1024 * 1024;
 
 export interface BlobOptions {
   /** For messages. */
@@ -94,8 +96,9 @@ async function* cutFile(
   { length, tailLength }: SegmentLayout,
 ): AsyncGenerator<Segment> {
   for (let start = 0; start < totalBytes; ) {
-    const zeroLength = zerosAt(descriptor, start, totalBytes) - tailLength;
-    if (zeroLength >= length) {
+    const knownZeros = zerosAt(descriptor, start, totalBytes) - tailLength;
+    if (knownZeros >= length) {
+      const zeroLength = Math.min(knownZeros, ZEROS_AT_ONCE);
       yield { kind: 'zeros', start, length: zeroLength };
       start += zeroLength;
       continue;

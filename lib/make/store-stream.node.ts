@@ -9,13 +9,10 @@ import { type ChunkIndex, IndexBuilder, type IndexHeader } from '../../formats/c
 import { digestOfFlags } from '../../formats/feature-flags.ts';
 import { encodeIndex } from '../../formats/index-codec.ts';
 import type { ChunkStore } from '../../store/chunk-store.ts';
-import { createScanKernel, KERNEL_BYTES } from '../chunking/kernel/kernel.ts';
+import { KERNEL_BYTES } from '../chunking/kernel/kernel.ts';
+import { openScanner } from '../chunking/open-scanner.node.ts';
 import type { ChunkScanner } from '../chunking/scanner.ts';
-import {
-  type ChunkerName,
-  createScanner,
-  type ScannerOptions,
-} from '../chunking/scanner-choice.ts';
+import type { ChunkerName } from '../chunking/scanner-choice.ts';
 import { stitchEnds } from '../chunking/stitch.ts';
 import { throwIfAborted } from '../errors.ts';
 import type { LocalStoreDescription } from '../local-store.node.ts';
@@ -27,6 +24,7 @@ import { openJobPool } from '../work/job-pool.node.ts';
 import type { StoreChunksOutput } from '../work/jobs/store-chunks.node.ts';
 import type { JobPool } from '../work/jobs.node.ts';
 import { SegmentRing } from '../work/segment-ring.ts';
+import { unattended } from '../work/unattended.ts';
 import type { ByteSink } from './byte-sink.ts';
 import type { DataSegment, Segment, SegmentLayout, SegmentSource, ZeroSegment } from './segment.ts';
 
@@ -55,8 +53,6 @@ export interface StoredStream {
 const SEGMENT_LENGTH = 4 * 1024 * 1024;
 /** A job stores about this many bytes: enough to be worth a message, and few enough to share out. */
 const STORED_AT_ONCE = 1024 * 1024;
-/** More zeros than this are hashed in several steps. */
-const ZEROS_AT_ONCE = 64 * 1024 * 1024;
 const IN_SEQUENCE = { inSequence: true } as const;
 /** Bytes that the hash of the chunker needs. */
 const SMALLEST_TAIL = 48;
@@ -70,21 +66,11 @@ function layoutFor(longestChunk: number, segmentLength: number): SegmentLayout {
   return { tailLength, length: Math.max(segmentLength, tailLength) };
 }
 
-function openScanner(chunking: ScannerOptions, memory: WebAssembly.Memory): ChunkScanner {
-  return createScanner({ ...chunking, ...{ kernel: createScanKernel(memory) } });
-}
-
 function openRing({ length, tailLength }: SegmentLayout, threadCount: number): SegmentRing {
   const slotSize = length + tailLength;
   const wanted = threadCount === 0 ? FEWEST_SLOTS : 2 * threadCount + 8;
   const slotCount = Math.max(FEWEST_SLOTS, Math.min(wanted, Math.floor(LARGE_RING / slotSize)));
   return new SegmentRing({ reservedSize: KERNEL_BYTES, slotSize, slotCount, copy: copyBytes });
-}
-
-/** A promise that may fail without anybody waiting for it. */
-function unattended<T>(promise: Promise<T>): Promise<T> {
-  promise.catch(() => {});
-  return promise;
 }
 
 /** A segment whose chunks are known and on their way. */
@@ -112,6 +98,7 @@ export class StreamStorer {
   #reusedCount = 0;
   #failure: { readonly error: unknown } | undefined;
   #zeroLength: number | undefined;
+  #zerosDigested: Promise<void> = Promise.resolve();
   // Of the latest segment; each comes after the same of the segment before it.
   #digestBegun: Promise<unknown> = Promise.resolve();
   #cut: Promise<Cut> = Promise.resolve({ end: 0, batches: [] });
@@ -144,7 +131,7 @@ export class StreamStorer {
     for await (const segment of source.segments(this.#ring, this.#layout)) {
       if (this.#failure !== undefined) break;
       throwIfAborted(signal);
-      this.#take(segment, source.totalBytes);
+      await this.#take(segment, source.totalBytes);
     }
     await this.#indexed;
     await this.#digestBegun;
@@ -162,7 +149,8 @@ export class StreamStorer {
     return this.pool.close();
   }
 
-  #take(segment: Segment, totalBytes: number | undefined): void {
+  /** Resolves when the next segment may come. */
+  #take(segment: Segment, totalBytes: number | undefined): Promise<void> {
     const isWhole = segment.kind === 'data' && segment.availableLength === segment.length;
     // The first segment decides, before there are any jobs in sequence.
     if (segment.start === 0 && !isWhole) this.pool.start();
@@ -170,8 +158,16 @@ export class StreamStorer {
     const indexed = this.#index(this.#indexed, this.#cut, totalBytes);
     this.#indexed = indexed;
     for (const promise of [digested, indexed, this.#cut]) promise.catch(this.#fail);
-    if (segment.kind === 'zeros') return;
+    if (segment.kind === 'zeros') return this.#oneAhead(digested);
     void Promise.allSettled([digested, indexed]).then(() => this.#ring.release(segment.address));
+    return Promise.resolve();
+  }
+
+  /** Zeros take no slot; what bounds them is the digest of those before. */
+  #oneAhead(digested: Promise<void>): Promise<void> {
+    const before = this.#zerosDigested;
+    this.#zerosDigested = digested.catch(this.#fail);
+    return before;
   }
 
   readonly #fail = (error: unknown): void => {
@@ -200,12 +196,9 @@ export class StreamStorer {
       const stored = count === 0 ? [] : [{ lengths, stored: this.#storeZeros(zeroLength, count) }];
       return { end: first + count * zeroLength, batches: stored };
     }, start);
-    let digested = Promise.resolve();
-    for (let left = length; left > 0; left -= ZEROS_AT_ONCE) {
-      const zeros = { length: Math.min(left, ZEROS_AT_ONCE) };
-      digested = this.#digest(digested, () => this.pool.run('digestZeros', zeros, IN_SEQUENCE));
-    }
-    return digested;
+    return this.#digest(Promise.resolve(), () =>
+      this.pool.run('digestZeros', { length }, IN_SEQUENCE),
+    );
   }
 
   #zeroChunkLength(): number {

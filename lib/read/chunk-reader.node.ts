@@ -9,6 +9,7 @@ import type { LocalStoreDescription } from '../local-store.node.ts';
 import { openJobPool, WORTH_THREADS } from '../work/job-pool.node.ts';
 import type { JobPool } from '../work/jobs.node.ts';
 import { SegmentRing } from '../work/segment-ring.ts';
+import { unattended } from '../work/unattended.ts';
 
 export interface ChunkReaderOptions {
   /** Where chunks come from. An opened source works without threads only, and stays open. */
@@ -90,9 +91,7 @@ export class ChunkReader {
       digests.set(index.idBytes(first + i), i * CHUNK_ID_LENGTH);
       lengths.push(index.size(first + i));
     }
-    const ready = this.pool.run('fetchChunks', { digests, lengths, address });
-    // Whoever waits for it may give up before.
-    ready.catch(() => {});
+    const ready = unattended(this.pool.run('fetchChunks', { digests, lengths, address }));
     const bytes = this.#ring.view(address, length);
     const release = (): void => this.#ring.release(address);
     return { first, count, start, length, ready, bytes, release };

@@ -5,6 +5,7 @@
 import type { ChunkIndex } from '../../formats/chunk-index.ts';
 import { throwIfAborted } from '../errors.ts';
 import type { JobPool } from '../work/jobs.node.ts';
+import { unattended } from '../work/unattended.ts';
 import type { ByteSource } from './byte-source.ts';
 import { type ChunkBatch, ChunkReader, type ChunkReaderOptions } from './chunk-reader.node.ts';
 
@@ -96,10 +97,4 @@ class ReadAhead {
 
 function holds(batch: ChunkBatch, chunk: number): boolean {
   return chunk >= batch.first && chunk < batch.first + batch.count;
-}
-
-/** A promise that may fail without anybody waiting for it. */
-function unattended<T>(promise: Promise<T>): Promise<T> {
-  promise.catch(() => {});
-  return promise;
 }

@@ -5,9 +5,8 @@
 import { type ChunkId, type DigestName, writeChunkId } from '../../formats/chunk-id.ts';
 import type { ChunkSource, ChunkStore } from '../../store/chunk-store.ts';
 import type { Digest, DigestStream } from '../../store/transforms.ts';
-import { createScanKernel } from '../chunking/kernel/kernel.ts';
+import { type Chunking, openScanner } from '../chunking/open-scanner.node.ts';
 import type { ChunkScanner } from '../chunking/scanner.ts';
-import { createScanner, type ScannerOptions } from '../chunking/scanner-choice.ts';
 import { createDigest } from '../digest/digest.node.ts';
 import {
   type LocalStoreDescription,
@@ -23,7 +22,7 @@ export interface JobSetup {
   /** Of {@link Claims}. */
   readonly claims?: SharedArrayBuffer;
   readonly digest?: DigestName;
-  readonly chunking?: Omit<ScannerOptions, 'kernel'>;
+  readonly chunking?: Chunking;
   /** Where chunks are put. */
   readonly store?: LocalStoreDescription;
   /** Where chunks are read from, asked in this order. */
@@ -77,11 +76,7 @@ export class JobContext {
   }
 
   get scanner(): ChunkScanner {
-    if (this.#scanner === undefined) {
-      const useReference = process.env.CASYNC_KERNEL === 'reference';
-      const kernel = useReference ? {} : { kernel: createScanKernel(this.#needed('memory')) };
-      this.#scanner = createScanner({ ...this.#needed('chunking'), ...kernel });
-    }
+    this.#scanner ??= openScanner(this.#needed('chunking'), this.#needed('memory'));
     return this.#scanner;
   }
 

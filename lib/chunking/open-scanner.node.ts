@@ -1,0 +1,12 @@
+/** The scanner of a thread: over the memory that all threads share, unless the reference is wanted. */
+import { createScanKernel } from './kernel/kernel.ts';
+import type { ChunkScanner } from './scanner.ts';
+import { createScanner, type ScannerOptions } from './scanner-choice.ts';
+
+export type Chunking = Omit<ScannerOptions, 'kernel'>;
+
+/** @param memory with room for the kernel at its begin; CASYNC_KERNEL=reference does without */
+export function openScanner(chunking: Chunking, memory: WebAssembly.Memory): ChunkScanner {
+  if (process.env.CASYNC_KERNEL === 'reference') return createScanner(chunking);
+  return createScanner({ ...chunking, kernel: createScanKernel(memory) });
+}
