@@ -21,13 +21,13 @@ export interface Scenario {
   readonly afterSuccess: (folder: string) => Promise<readonly string[]>;
 }
 
-const BLOB_SIZE = 700_000;
+// Several segments and batches, so that threads are at work.
+const BLOB_SIZE = 12_000_000;
 const random = randomFrom(11);
 const newBlob = Buffer.concat([random.bytes(BLOB_SIZE / 2), randomBytes(random, BLOB_SIZE / 2)]);
 const oldBlob = changedBlob(random, newBlob);
 // gzip and SHA-256, so that chunks can be verified here without any code of ours.
-// Small chunks make many points.
-const OPTIONS = ['--digest=sha256', '--compression=gzip', '--chunk-size=16K'];
+const OPTIONS = ['--digest=sha256', '--compression=gzip', '--chunk-size=64K'];
 
 function makeArgs(folder: string, index: string, input: string): readonly string[] {
   const store = `--store=${join(folder, 'store.castr')}`;
@@ -169,9 +169,9 @@ function extractBlob(name: string, overOldFile: boolean): Scenario {
 
 /** Each with its share of the kill points in a long run. */
 export const SCENARIOS: readonly { readonly scenario: Scenario; readonly pointCount: number }[] = [
-  { scenario: makeBlob('make of a new blob index', false), pointCount: 15 },
+  { scenario: makeBlob('make of a new blob index', false), pointCount: 45 },
   { scenario: makeBlob('make over an old blob index', true), pointCount: 20 },
-  { scenario: makeTree(), pointCount: 15 },
+  { scenario: makeTree(), pointCount: 25 },
   { scenario: extractBlob('extract to a new file', false), pointCount: 25 },
   { scenario: extractBlob('extract over an old file', true), pointCount: 25 },
 ];
