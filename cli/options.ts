@@ -64,6 +64,12 @@ export interface Options {
   compression: CodecName;
   sync: SyncMode;
   fsync: boolean;
+  /** Results as JSON, one object a line. */
+  json: boolean;
+  /** Where progress goes as JSON lines: a descriptor. */
+  progressDescriptor: number | undefined;
+  /** Where the statistics of the run go as one JSON object: a descriptor. */
+  statsDescriptor: number | undefined;
 }
 
 /** Raised by options that answer instead of working; the text goes to stdout, status 0. */
@@ -110,8 +116,13 @@ export function defaultOptions(environment: Readonly<Record<string, string | und
     compression: 'zstd',
     sync: 'group',
     fsync: false,
+    json: false,
+    progressDescriptor: undefined,
+    statsDescriptor: undefined,
   };
 }
+
+const STDERR = 2;
 
 function refuse(reason: string): CasError {
   return new CasError('USAGE', { reason });
@@ -141,6 +152,12 @@ function readChunker(value: string): ChunkerName {
 function readSync(value: string): SyncMode {
   if (value === 'group' || value === 'none') return value;
   throw badParameter('sync', value);
+}
+
+function readJsonDescriptor(name: string, value: string): number {
+  const match = /^json(?::(\d{1,4}))?$/.exec(value);
+  if (!match) throw badParameter(name, value);
+  return match[1] === undefined ? STDERR : Number(match[1]);
 }
 
 function readFeature(name: 'with' | 'without', value: string): bigint {
@@ -272,6 +289,18 @@ export const OPTION_TABLE: readonly OptionRow[] = [
     }),
     neverShortened: true,
   },
+  {
+    ...flagRow('json', undefined, 'Print results as JSON, one object a line', (o) => {
+      o.json = true;
+    }),
+    neverShortened: true,
+  },
+  ownRow('progress', '=json[:FD]', 'Report progress as JSON lines on FD (2)', (o, v) => {
+    o.progressDescriptor = readJsonDescriptor('progress', v);
+  }),
+  ownRow('stats', '=json[:FD]', 'Report statistics as JSON on FD (2) in the end', (o, v) => {
+    o.statsDescriptor = readJsonDescriptor('stats', v);
+  }),
   valueRow('seed', '=PATH', 'No effect yet: data that may serve as chunks', (o, v) => {
     o.seeds.push(v);
   }),

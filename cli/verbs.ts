@@ -65,17 +65,77 @@ export const VERBS: readonly Verb[] = [
     tooManyWords: PATH_AND_SUBTREE,
     run: async (words, context) => (await import('./commands/digest.ts')).digest(words, context),
   },
+  {
+    name: 'gc',
+    synopsis: 'INDEX...',
+    description: 'Remove the chunks of a store that none of the indexes needs',
+    maxWords: Number.POSITIVE_INFINITY,
+    tooManyWords: '',
+    run: async (words, context) => (await import('./commands/gc.ts')).gc(words, context),
+  },
+  {
+    name: 'verify',
+    synopsis: '[INPUT] [TARGET]',
+    description:
+      'Check that a directory, file or device equals an archive or index, or that every chunk of an index or store is good',
+    maxWords: 2,
+    tooManyWords: 'Archive, index or store, and what it is compared with, expected.',
+    run: async (words, context) => (await import('./commands/verify.ts')).verify(words, context),
+  },
+  {
+    name: 'diff',
+    synopsis: 'A B',
+    description:
+      'Tell in which entries or ranges two archives, indexes, directories or blobs differ',
+    maxWords: 2,
+    tooManyWords: 'Two things to compare expected.',
+    run: async (words, context) => (await import('./commands/diff.ts')).diff(words, context),
+  },
+  {
+    name: 'put',
+    synopsis: 'INDEX [INPUT]',
+    description: 'Store a blob, or an archive as it is, and write its index',
+    maxWords: 2,
+    tooManyWords: 'An index and an input expected.',
+    run: async (words, context) => (await import('./commands/put.ts')).put(words, context),
+  },
+  {
+    name: 'get',
+    synopsis: 'INDEX [OUTPUT]',
+    description: 'Put together the blob or archive behind an index',
+    maxWords: 2,
+    tooManyWords: 'An index and an output expected.',
+    run: async (words, context) => (await import('./commands/get.ts')).get(words, context),
+  },
+  {
+    name: 'manifest',
+    synopsis: '[INPUT] [SUBPATH]',
+    description: 'The same as mtree; with --json one object a line',
+    maxWords: 2,
+    tooManyWords: PATH_AND_SUBTREE,
+    run: async (words, context) => (await import('./commands/list.ts')).mtree(words, context),
+  },
+  {
+    name: 'clone',
+    synopsis: 'SOURCE TARGET',
+    description: 'Make a directory equal to another; what is equal already stays untouched',
+    maxWords: 2,
+    tooManyWords: 'A source and a target directory expected.',
+    run: async (words, context) => (await import('./commands/clone.ts')).clone(words, context),
+  },
+  {
+    name: 'info',
+    synopsis: 'INPUT',
+    description:
+      'Show sizes and chunks of an index, archive or store, and what an update would fetch',
+    maxWords: 1,
+    tooManyWords: 'One index, archive or store expected.',
+    run: async (words, context) => (await import('./commands/info.ts')).info(words, context),
+  },
 ];
 
 /** Verbs of the original that this version does not have. */
-export const NOT_YET_AVAILABLE: readonly string[] = [
-  'mount',
-  'mkdev',
-  'gc',
-  'pull',
-  'push',
-  'udev',
-];
+export const NOT_YET_AVAILABLE: readonly string[] = ['mount', 'mkdev', 'pull', 'push', 'udev'];
 
 export function findVerb(name: string): Verb | undefined {
   return VERBS.find((verb) => verb.name === name);

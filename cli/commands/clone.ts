@@ -1,0 +1,7 @@
+/** `clone` (spec/command-line.md). */
+import type { Context } from '../context.ts';
+import { refuse } from '../kinds.ts';
+
+export async function clone(_words: readonly string[], _context: Context): Promise<void> {
+  throw refuse("The verb 'clone' is not available in this version.");
+}

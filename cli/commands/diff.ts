@@ -1,0 +1,7 @@
+/** `diff` (spec/command-line.md). */
+import type { Context } from '../context.ts';
+import { refuse } from '../kinds.ts';
+
+export async function diff(_words: readonly string[], _context: Context): Promise<void> {
+  throw refuse("The verb 'diff' is not available in this version.");
+}

@@ -1,0 +1,7 @@
+/** `get` (spec/command-line.md). */
+import type { Context } from '../context.ts';
+import { refuse } from '../kinds.ts';
+
+export async function get(_words: readonly string[], _context: Context): Promise<void> {
+  throw refuse("The verb 'get' is not available in this version.");
+}

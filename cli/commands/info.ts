@@ -1,0 +1,7 @@
+/** `info` (spec/command-line.md). */
+import type { Context } from '../context.ts';
+import { refuse } from '../kinds.ts';
+
+export async function info(_words: readonly string[], _context: Context): Promise<void> {
+  throw refuse("The verb 'info' is not available in this version.");
+}

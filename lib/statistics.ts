@@ -1,0 +1,25 @@
+/** What a pipeline has done, in numbers: the result of make and extract, shown by `-v` and `--stats`. */
+
+/** Chunks, and their plain bytes. */
+export interface ChunkCount {
+  readonly chunkCount: number;
+  readonly byteCount: number;
+}
+
+export interface ExtractStatistics {
+  /** Zero bytes that became holes. */
+  readonly holeBytes: number;
+  /** Bytes that share their blocks with a seed. */
+  readonly reflinkBytes: number;
+  /** Bytes of files that became links to those of a seed. */
+  readonly hardlinkBytes: number;
+  /** Bytes that were at their place already and stayed untouched. */
+  readonly keptBytes: number;
+  /** Where the chunks came from. */
+  readonly localStore: ChunkCount;
+  readonly localSeed: ChunkCount;
+  readonly remoteStore: ChunkCount;
+  /** Time in which seeds were read to find out what they hold. */
+  readonly seedingMs: number;
+  readonly totalMs: number;
+}
