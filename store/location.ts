@@ -48,11 +48,18 @@ function pathOfFileUrl(word: string): string | undefined {
   }
 }
 
-/** The kind that the suffix says; of a URL, query and parameters do not count. */
+/**
+ * The kind that the suffix says; of a URL, query and parameters do not count. A file whose name is
+ * nothing but a suffix has none.
+ */
 export function suffixKind(word: string): SuffixKind | undefined {
   const locator = classifyLocator(word);
-  const name = locator.kind === 'url' ? withoutQuery(locator.url) : word;
-  return SUFFIXES.find(([suffix]) => name.length > suffix.length && name.endsWith(suffix))?.[1];
+  const isUrl = locator.kind === 'url';
+  const name = isUrl ? withoutQuery(locator.url) : word;
+  const found = SUFFIXES.find(([suffix]) => name.endsWith(suffix));
+  if (found === undefined) return undefined;
+  const before = name.at(-found[0].length - 1);
+  return before === undefined || (before === '/' && !isUrl) ? undefined : found[1];
 }
 
 function withoutQuery(url: string): string {

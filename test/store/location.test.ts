@@ -57,7 +57,9 @@ test('the suffix says the kind, if something stands before it', (t) => {
   const kinds = {
     ...{ 'x.catar': 'archive', 'a/b.caidx': 'archive-index', 'h:x.caibx': 'blob-index' },
     ...{ '.catar': undefined, 'x.CATAR': undefined, 'x.catar.gz': undefined, x: undefined },
-    ...{ 'x.caidx?q': undefined, 'dir.catar/': undefined, '/.catar': 'archive' },
+    ...{ 'x.caidx?q': undefined, 'dir.catar/': undefined, '/.catar': undefined },
+    ...{ './.caidx': undefined, 'h:.caidx': 'archive-index', 'h:d/.caidx': undefined },
+    'http://h/.caidx': 'archive-index',
     'http://h/x.caidx?q=1': 'archive-index',
     'http://h/x.caidx;a=b': 'archive-index',
     'http://h/x.caidx;a?b': undefined,
