@@ -106,3 +106,12 @@ export interface LeaveEvent {
 }
 
 export type CatarEvent = EnterEvent | DataEvent | LeaveEvent;
+
+/** Where a node begins whose place is known without reading what comes before it. */
+export interface NodeStart {
+  /** Archive offset of its ENTRY. */
+  readonly offset: number;
+  readonly name: Uint8Array;
+  /** Nodes above it. */
+  readonly depth: number;
+}

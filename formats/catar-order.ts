@@ -87,7 +87,11 @@ export function mayFollow(previous: RecordPlace, next: RecordPlace, type: NodeTy
   return next.rank > previous.rank || (next.repeats && next.rank === previous.rank);
 }
 
-/** True for nodes without any content record: they end where their folder goes on. */
-export function endsWithoutRecord(type: NodeType): boolean {
-  return type === 'fifo' || type === 'socket';
+/**
+ * True for nodes without any content record, where the next one is of their folder: they end where it
+ * goes on.
+ */
+export function endsBefore(type: NodeType, next: CatarRecordName): boolean {
+  if (type !== 'fifo' && type !== 'socket') return false;
+  return next === 'FILENAME' || next === 'GOODBYE';
 }

@@ -4,10 +4,10 @@
  * within {@link DecodeLimits}, whatever the archive says.
  */
 import { readSize, readU32 } from './bytes.ts';
-import type { CatarEvent, NodeType } from './catar-events.ts';
+import type { CatarEvent, NodeStart, NodeType } from './catar-events.ts';
 import { archiveRules, type Fault, fileNameFault } from './catar-fields.ts';
 import { NodeDecoder, type RecordBody, textOf } from './catar-node-decoder.ts';
-import { ENTRY_PLACE, endsWithoutRecord, mayFollow, type RecordPlace } from './catar-order.ts';
+import { ENTRY_PLACE, endsBefore, mayFollow, type RecordPlace } from './catar-order.ts';
 import {
   type CatarRecordName,
   findLayout,
@@ -30,6 +30,8 @@ export interface CatarParserOptions {
   readonly skipPayloads?: boolean;
   /** The archive must have exactly these feature flags: those of its index. */
   readonly expectedFlags?: bigint;
+  /** The one node to read; the root if left out. */
+  readonly start?: NodeStart;
 }
 
 /** A node that is not left yet. */
@@ -45,14 +47,15 @@ interface OpenNode {
 /** What the next bytes are. */
 type State = 'record' | 'payload' | 'goodbye-items' | 'goodbye-tail' | 'done';
 
-const ROOT_NAME = new Uint8Array();
+const ROOT: NodeStart = { offset: 0, name: new Uint8Array(), depth: 0 };
 
 export class CatarParser {
   readonly #limits: DecodeLimits;
   readonly #skipPayloads: boolean;
   readonly #expectedFlags: bigint | undefined;
   readonly #layouts: ReadonlyMap<number, RecordLayout>;
-  readonly #cursor = new PushCursor();
+  readonly #start: NodeStart;
+  readonly #cursor: PushCursor;
   readonly #ready: CatarEvent[] = [];
   readonly #open: OpenNode[] = [];
   /** Known with the first ENTRY, which has the feature flags. */
@@ -61,7 +64,7 @@ export class CatarParser {
   #flagsHigh = 0;
   #state: State = 'record';
   /** Name of the node whose ENTRY must come next. */
-  #pendingName: Uint8Array | undefined = ROOT_NAME;
+  #pendingName: Uint8Array | undefined;
   /** For messages: the record being read, and where it began. */
   #record = 'ENTRY';
   #recordOffset = 0;
@@ -78,6 +81,9 @@ export class CatarParser {
     this.#skipPayloads = options.skipPayloads ?? false;
     this.#expectedFlags = options.expectedFlags;
     this.#layouts = recordLayouts(this.#limits);
+    this.#start = options.start ?? ROOT;
+    this.#cursor = new PushCursor(this.#start.offset);
+    this.#pendingName = this.#start.name;
   }
 
   /**
@@ -86,6 +92,11 @@ export class CatarParser {
    */
   get nextOffset(): number {
     return this.#cursor.nextOffset;
+  }
+
+  /** Archive offset of the record that an event comes from, while that event is taken. */
+  get recordOffset(): number {
+    return this.#recordOffset;
   }
 
   /** True when the archive is complete. Bytes pushed from then on are ignored. */
@@ -165,7 +176,7 @@ export class CatarParser {
       cursor.advance(this.#recordSize);
       return true;
     }
-    if (endsWithoutRecord(node.type) && goesOnInFolder(name)) {
+    if (endsBefore(node.type, name)) {
       // The record belongs to the folder and is read again in the next step.
       this.#enter(node, decoder);
       this.#leave();
@@ -217,7 +228,7 @@ export class CatarParser {
   }
 
   #beginNode(body: RecordBody): void {
-    const depth = this.#open.length + 1;
+    const depth = this.#start.depth + this.#open.length + 1;
     if (depth > this.#limits.maxDepth) {
       throw this.#error(`at most ${this.#limits.maxDepth} nodes from the root to the deepest`);
     }
@@ -229,7 +240,7 @@ export class CatarParser {
     if (depth === 1 && type !== 'directory') throw this.#error('a directory as the root');
     this.#open.push({
       entryOffset: this.#recordOffset,
-      name: this.#pendingName ?? ROOT_NAME,
+      name: this.#pendingName ?? ROOT.name,
       type,
       place: ENTRY_PLACE,
       childCount: 0,
@@ -276,10 +287,7 @@ export class CatarParser {
       this.#remaining -= bytes.length;
       this.#ready.push({ kind: 'data', bytes });
     }
-    if (this.#remaining === 0) {
-      this.#state = 'record';
-      this.#leave();
-    }
+    if (this.#remaining === 0) this.#leave();
     return true;
   }
 
@@ -297,7 +305,6 @@ export class CatarParser {
     const { bytes, start } = cursor;
     this.#check(goodbyeTailFault(bytes, start, this.#entryDistance, this.#recordSize));
     cursor.advance(GOODBYE_TAIL_SIZE);
-    this.#state = this.#open.length === 1 ? 'done' : 'record';
     this.#leave();
     return true;
   }
@@ -309,6 +316,7 @@ export class CatarParser {
 
   #leave(): void {
     this.#open.pop();
+    this.#state = this.#open.length === 0 ? 'done' : 'record';
     this.#ready.push({ kind: 'leave', end: this.#cursor.offset });
   }
 
@@ -339,9 +347,4 @@ export class CatarParser {
   #refusal(reason: string): FormatError {
     return new FormatError('catar', this.#record, this.#recordOffset, reason);
   }
-}
-
-/** The records by which a directory goes on behind a child. */
-function goesOnInFolder(name: CatarRecordName): boolean {
-  return name === 'FILENAME' || name === 'GOODBYE';
 }

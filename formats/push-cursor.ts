@@ -9,12 +9,17 @@ export class PushCursor {
   /** Holds the bytes asked for last, from {@link start} on. Valid until the cursor moves. */
   bytes: Uint8Array = new Uint8Array();
   start = 0;
-  #offset = 0;
+  #offset: number;
   #input: Uint8Array = new Uint8Array();
   #inputAt = 0;
   /** The begin of a piece whose rest has not arrived. */
   #carry = new Uint8Array(INITIAL_CARRY_SIZE);
   #carried = 0;
+
+  /** @param offset in the stream of the first byte to be fed */
+  constructor(offset = 0) {
+    this.#offset = offset;
+  }
 
   /** Offset of the cursor in the stream. */
   get offset(): number {
