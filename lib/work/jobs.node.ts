@@ -11,6 +11,7 @@ import {
   storeChunks,
   storeZeroChunk,
 } from './jobs/store-chunks.node.ts';
+import { verifyChunks } from './jobs/verify-chunks.node.ts';
 import type { Pool } from './pool.ts';
 
 export const JOBS = {
@@ -24,6 +25,7 @@ export const JOBS = {
   fetchChunks,
   packEntries,
   restoreEntries,
+  verifyChunks,
 } as const;
 
 export type Jobs = typeof JOBS;
