@@ -8,10 +8,10 @@ import type { NodeType } from '../../formats/catar-events.ts';
 import { nodeTypeOfMode } from '../../formats/catar-fields.ts';
 import { PipelineError } from '../errors.ts';
 import { openAt, removeDirectoryAt, renameAt, symlinkAt, unlinkAt } from '../os/at.node.ts';
-import { type FileStat, statDescriptor } from '../os/file-stat.node.ts';
+import { type FileStat, statDescriptor, statEntry } from '../os/file-stat.node.ts';
 import { makeFifo, makeNode, makeSocket } from '../os/nodes.node.ts';
 import { exchange } from '../os/rename.node.ts';
-import { systemFailure } from '../os/system-error.node.ts';
+import { errnoOf, systemFailure } from '../os/system-error.node.ts';
 import { descriptorPath, entryPath } from '../os/target.node.ts';
 import {
   clearProtection,
@@ -26,10 +26,13 @@ import {
   run,
   unlock,
 } from './directory-calls.node.ts';
+import { emptyDirectory } from './empty-directory.node.ts';
 import { checkEntryName, temporaryName } from './entry-name.ts';
 
-const { O_RDONLY, O_WRONLY, O_CREAT, O_EXCL, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK } = constants;
-const CREATE_FILE = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW;
+const { O_RDONLY, O_WRONLY, O_RDWR, O_CREAT, O_EXCL, O_DIRECTORY, O_NOFOLLOW } = constants;
+const { O_NONBLOCK, O_NOCTTY, O_NOATIME } = constants;
+const CREATE = O_CREAT | O_EXCL | O_NOFOLLOW;
+const READ_OLD = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
 
 /** Only these can have chattr flags, and opening a device or fifo has effects of its own. */
 const MAY_BE_PROTECTED = new Set<NodeType | undefined>(['file', 'directory']);
@@ -37,8 +40,6 @@ const MAY_BE_PROTECTED = new Set<NodeType | undefined>(['file', 'directory']);
 const DEVICE_TYPES = { 'character-device': 0o020000, 'block-device': 0o060000 } as const;
 /** How often something that others keep changing is tried. */
 const MAX_TRIES = 16;
-/** Directories held open at a time while a tree is removed. */
-const MAX_REMOVAL_DEPTH = 32;
 
 export interface ConfinementOptions {
   /** Clear the chattr flags that protect what has to be replaced or removed. */
@@ -58,16 +59,11 @@ export interface SpecialNode {
   readonly device?: { readonly major: number; readonly minor: number };
 }
 
-/** A directory that is being emptied, and what is left in it. */
-interface Removal {
-  readonly directory: ConfinedDir;
-  readonly names: Buffer[];
-}
-
 /** Errors of all methods are PipelineErrors without subject; the caller knows the path. */
 export class ConfinedDir {
   readonly fd: number;
   readonly #options: ConfinementOptions;
+  #isPrepared = false;
 
   /** @param fd of an open directory, which `close` closes. */
   constructor(fd: number, options: ConfinementOptions) {
@@ -82,9 +78,19 @@ export class ConfinedDir {
   static open(path: string, options: ConfinementOptions = {}): ConfinedDir {
     requireProc();
     const fd = run('open directory', () => openSync(path, O_RDONLY | O_DIRECTORY));
-    unlock(fd);
-    if (options.undoImmutable === true) clearProtection(fd, true);
     return new ConfinedDir(fd, options);
+  }
+
+  /**
+   * Makes changes possible that are not yet: the owner gets his rights back, flags that forbid changes
+   * are cleared where that is wanted. Called before the first change, so that a directory in which
+   * nothing is to do stays as it is.
+   */
+  prepare(): void {
+    if (this.#isPrepared) return;
+    this.#isPrepared = true;
+    unlock(this.fd);
+    if (this.#options.undoImmutable === true) clearProtection(this.fd, true);
   }
 
   /**
@@ -93,15 +99,17 @@ export class ConfinedDir {
    */
   openDirectory(name: Uint8Array, creation: DirectoryCreation): OpenedDirectory {
     checkEntryName(name);
+    const existing = creation.mayExist === true ? openIfDirectory(this.fd, name) : undefined;
+    if (existing !== undefined) return this.#opened(existing, false);
+    this.prepare();
     for (let tries = 0; tries < MAX_TRIES; tries++) {
       const created = makeDirectory(this.fd, name, creation);
       const fd = openIfDirectory(this.fd, name);
       if (fd !== undefined) {
         if (created && creation.asSubvolume === true) fchmodSync(fd, creation.permissions);
-        if (!created && this.#options.undoImmutable === true) clearProtection(fd, true);
-        return { directory: new ConfinedDir(fd, this.#options), created };
+        return this.#opened(fd, created);
       }
-      this.#unlink(name);
+      this.unlink(name);
     }
     const reason = 'somebody keeps replacing this directory';
     throw new PipelineError('UNSAFE_TARGET', { step: 'open directory', reason });
@@ -109,17 +117,17 @@ export class ConfinedDir {
 
   /** A new empty file, open for writing. @param permissions the umask applies. */
   createFile(name: Uint8Array, permissions: number): number {
-    return this.createFileUnlessTaken(name, permissions) ?? taken('create file');
+    return this.#create(name, O_WRONLY, permissions) ?? taken('create file');
+  }
+
+  /** The same, open for reading, too. */
+  createReadableFile(name: Uint8Array, permissions: number): number {
+    return this.#create(name, O_RDWR, permissions) ?? taken('create file');
   }
 
   /** @returns undefined if something has that name */
   createFileUnlessTaken(name: Uint8Array, permissions: number): number | undefined {
-    checkEntryName(name);
-    const fd = openAt(this.fd, name, CREATE_FILE, permissions);
-    if (fd >= 0) return fd;
-    if (fd === -ERRNO.EEXIST) return undefined;
-    if (fd === -ERRNO.EPERM) clearProtection(this.fd, false);
-    throw systemFailure('create file', -fd);
+    return this.#create(name, O_WRONLY, permissions);
   }
 
   createSymlink(name: Uint8Array, target: Uint8Array): void {
@@ -129,6 +137,7 @@ export class ConfinedDir {
   /** Like {@link createSymlink}. @returns false if something has that name */
   createSymlinkUnlessTaken(name: Uint8Array, target: Uint8Array): boolean {
     checkEntryName(name);
+    this.prepare();
     const outcome = symlinkAt(this.fd, name, target);
     if (outcome === -ERRNO.EEXIST) return false;
     return needed('create symbolic link', outcome) >= 0;
@@ -137,6 +146,7 @@ export class ConfinedDir {
   /** @param permissions the umask applies. */
   createSpecial(name: Uint8Array, node: SpecialNode, permissions: number): void {
     const path = this.#path(name);
+    this.prepare();
     const { major, minor } = node.device ?? { major: 0, minor: 0 };
     if (node.type === 'fifo') makeFifo(path, permissions);
     else if (node.type === 'socket') makeSocket(path, permissions);
@@ -150,12 +160,27 @@ export class ConfinedDir {
   }
 
   /**
+   * A descriptor of the file `name` for reading; opening waits for nothing, whatever has the name
+   * meanwhile. The caller looks at what it is before that, and afterwards.
+   * @returns undefined if it cannot be opened
+   */
+  openForReading(name: Uint8Array): number | undefined {
+    checkEntryName(name);
+    const fd = openAt(this.fd, name, READ_OLD | O_NOATIME);
+    if (fd >= 0) return fd;
+    if (fd !== -ERRNO.EPERM) return undefined;
+    const plain = openAt(this.fd, name, READ_OLD);
+    return plain >= 0 ? plain : undefined;
+  }
+
+  /**
    * Gives the complete `temporary` the place of `name`, whatever was there.
    * @param fd of a file with content: it is on disk before an older file is lost
    */
   replace(temporary: Uint8Array, name: Uint8Array, fd?: number): void {
     checkEntryName(temporary);
     checkEntryName(name);
+    this.prepare();
     if (fd !== undefined && this.lstat(name) !== undefined) run('sync', () => fsyncSync(fd));
     let outcome = renameAt(this.fd, temporary, name);
     if (outcome === -ERRNO.EPERM && this.#undoProtection(name)) {
@@ -170,16 +195,15 @@ export class ConfinedDir {
   remove(name: Uint8Array): void {
     checkEntryName(name);
     for (let tries = 0; tries < MAX_TRIES; tries++) {
-      if (this.#unlink(name)) return;
-      const fd = openIfDirectory(this.fd, name);
-      if (fd === undefined) continue;
-      const directory = new ConfinedDir(fd, this.#options);
+      if (this.unlink(name)) return;
+      const directory = this.openIfDirectory(name);
+      if (directory === undefined) continue;
       try {
-        directory.#empty();
+        emptyDirectory(directory);
       } finally {
         directory.close();
       }
-      if (this.#removeDirectory(name)) return;
+      if (this.removeDirectory(name)) return;
     }
     throw systemFailure('remove', 'ENOTEMPTY');
   }
@@ -187,12 +211,11 @@ export class ConfinedDir {
   /** Attributes of an entry, links not followed; undefined if it is not there. */
   lstat(name: Uint8Array): FileStat | undefined {
     checkEntryName(name);
-    const fd = openIfPresent(this.fd, name);
-    if (fd === undefined) return undefined;
     try {
-      return statDescriptor(fd);
-    } finally {
-      closeSync(fd);
+      return statEntry(this.fd, name);
+    } catch (error) {
+      if (errnoOf(error) === 'ENOENT') return undefined;
+      throw error;
     }
   }
 
@@ -206,13 +229,30 @@ export class ConfinedDir {
     closeSync(this.fd);
   }
 
+  #opened(fd: number, created: boolean): OpenedDirectory {
+    return { directory: new ConfinedDir(fd, this.#options), created };
+  }
+
+  /** @returns undefined if something has that name */
+  #create(name: Uint8Array, access: number, permissions: number): number | undefined {
+    checkEntryName(name);
+    this.prepare();
+    const fd = openAt(this.fd, name, access | CREATE, permissions);
+    if (fd >= 0) return fd;
+    if (fd === -ERRNO.EEXIST) return undefined;
+    if (fd === -ERRNO.EPERM) clearProtection(this.fd, false);
+    throw systemFailure('create file', -fd);
+  }
+
   #path(name: Uint8Array): Buffer {
     checkEntryName(name);
     return entryPath(this.fd, name);
   }
 
-  /** @returns false if a directory is there. */
-  #unlink(name: Uint8Array): boolean {
+  /** Removes anything but a directory. @returns false if a directory is there. */
+  unlink(name: Uint8Array): boolean {
+    checkEntryName(name);
+    this.prepare();
     let outcome = unlinkAt(this.fd, name);
     if (outcome === -ERRNO.EPERM && this.#undoProtection(name)) outcome = unlinkAt(this.fd, name);
     if (outcome >= 0 || outcome === -ERRNO.ENOENT) return true;
@@ -220,8 +260,10 @@ export class ConfinedDir {
     throw systemFailure('remove', -outcome);
   }
 
-  /** @returns false if something has appeared in it, or in its place. */
-  #removeDirectory(name: Uint8Array): boolean {
+  /** Removes an empty directory. @returns false if it is not empty, or something else. */
+  removeDirectory(name: Uint8Array): boolean {
+    checkEntryName(name);
+    this.prepare();
     let outcome = removeDirectoryAt(this.fd, name);
     if (outcome === -ERRNO.EPERM && this.#undoProtection(name)) {
       outcome = removeDirectoryAt(this.fd, name);
@@ -229,6 +271,20 @@ export class ConfinedDir {
     if (outcome >= 0 || outcome === -ERRNO.ENOENT) return true;
     if (outcome === -ERRNO.ENOTEMPTY || outcome === -ERRNO.ENOTDIR) return false;
     throw systemFailure('remove directory', -outcome);
+  }
+
+  /** Opens a directory that is there. @returns undefined if something else or nothing is there */
+  openIfDirectory(name: Uint8Array): ConfinedDir | undefined {
+    checkEntryName(name);
+    const fd = openIfDirectory(this.fd, name);
+    return fd === undefined ? undefined : new ConfinedDir(fd, this.#options);
+  }
+
+  /** Gives a directory another name in `to`, where nothing has it. */
+  move(name: Uint8Array, to: ConfinedDir, newName: Uint8Array): void {
+    checkEntryName(name);
+    checkEntryName(newName);
+    needed('remove', renameAt(this.fd, name, newName, to.fd));
   }
 
   /** A rename cannot replace a directory: they swap names, and the directory is removed then. */
@@ -241,55 +297,6 @@ export class ConfinedDir {
     needed('rename aside', renameAt(this.fd, name, aside));
     needed('rename into place', renameAt(this.fd, temporary, name));
     this.remove(aside);
-  }
-
-  /** Removes everything in here with few descriptors: what lies too deep is moved up meanwhile. */
-  #empty(): void {
-    const stack: Removal[] = [];
-    const moved: Buffer[] = [];
-    let names = [...this.list()];
-    try {
-      while (names.length > 0) {
-        stack.push({ directory: this, names });
-        while (stack.length > 0) this.#removalStep(stack, moved);
-        names = moved.splice(0);
-      }
-    } finally {
-      for (const { directory } of stack) if (directory !== this) directory.close();
-    }
-  }
-
-  #removalStep(stack: Removal[], moved: Buffer[]): void {
-    const { directory, names } = stack[stack.length - 1];
-    const name = names.pop();
-    if (name === undefined) {
-      stack.pop();
-      if (directory !== this) directory.close();
-      const above = stack.at(-1);
-      if (above !== undefined) above.directory.#removeEmptied(above.names.pop());
-      return;
-    }
-    checkEntryName(name);
-    if (directory.#unlink(name)) return;
-    const fd = openIfDirectory(directory.fd, name);
-    if (fd === undefined) return;
-    const child = new ConfinedDir(fd, this.#options);
-    if (stack.length < MAX_REMOVAL_DEPTH) {
-      names.push(name);
-      stack.push({ directory: child, names: [...child.list()] });
-      return;
-    }
-    child.close();
-    const nearer = Buffer.from(temporaryName(name));
-    needed('remove', renameAt(directory.fd, name, nearer, this.fd));
-    moved.push(nearer);
-  }
-
-  /** What others put there meanwhile is an error, not a reason to go on for ever. */
-  #removeEmptied(name: Uint8Array | undefined): void {
-    if (name === undefined) return;
-    checkEntryName(name);
-    if (!this.#removeDirectory(name)) throw systemFailure('remove directory', 'ENOTEMPTY');
   }
 
   /**

@@ -38,12 +38,12 @@ export function clearProtection(fd: number, undo: boolean): boolean {
 }
 
 /**
- * Opens a directory, one that its owner has locked himself out of, too; links are not followed.
+ * Opens a directory, one that its owner must not read, too; links are not followed.
  * @returns undefined if something else or nothing is there
  */
 export function openIfDirectory(directory: number, name: Uint8Array): number | undefined {
   const fd = openAt(directory, name, OPEN_DIRECTORY);
-  if (fd >= 0) return unlock(fd);
+  if (fd >= 0) return fd;
   if (fd === -ERRNO.ENOENT || fd === -ERRNO.ENOTDIR || fd === -ERRNO.ELOOP) return undefined;
   if (fd !== -ERRNO.EACCES) throw systemFailure('open directory', -fd);
   const flags = O_PATH | O_DIRECTORY | O_NOFOLLOW;
@@ -58,13 +58,12 @@ export function openIfDirectory(directory: number, name: Uint8Array): number | u
   }
 }
 
-/** Lets an ordinary owner work in a directory that he may not write to. @returns `fd` */
-export function unlock(fd: number): number {
+/** Lets an ordinary owner work in a directory that he may not write to. */
+export function unlock(fd: number): void {
   const self = process.geteuid?.() ?? 0;
-  if (self === 0) return fd;
+  if (self === 0) return;
   const { mode, uid } = statDescriptor(fd);
   if (uid === self && (mode & 0o700) !== 0o700) fchmodSync(fd, (mode & 0o7777) | 0o700);
-  return fd;
 }
 
 /** @throws PipelineError `UNSAFE_TARGET` where descriptors have no paths */
@@ -108,6 +107,8 @@ export interface DirectoryCreation {
   /** Permission bits; the umask applies. */
   readonly permissions: number;
   readonly asSubvolume?: boolean;
+  /** There may be one already, so that it is looked for first. */
+  readonly mayExist?: boolean;
 }
 
 /** Makes a directory, or a subvolume. @returns false if something is there */

@@ -35,3 +35,16 @@ export function nextData(fd: number, offset: number): number | undefined {
   if (found >= 0) return Math.max(found, offset);
   return lastErrno() === errno.ENXIO ? undefined : offset;
 }
+
+const SEEK_HOLE = 4;
+
+/**
+ * Offset of the first byte at or behind `offset` that is in a hole, or of the end of the file, which
+ * is taken for one; undefined where the system cannot tell. Moves the position of the descriptor.
+ */
+export function nextHole(fd: number, offset: number): number | undefined {
+  const lseek = libc()?.lseek;
+  if (lseek === undefined) return undefined;
+  const found = lseek(fd, offset, SEEK_HOLE);
+  return found >= 0 ? Math.max(found, offset) : undefined;
+}

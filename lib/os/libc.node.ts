@@ -20,6 +20,15 @@ interface NewerLibc {
   syncfs(fd: number): number;
   fallocate(fd: number, mode: number, offset: number, length: number): number;
   getdents64(fd: number, out: Memory, size: number): number;
+  sync_file_range(fd: number, offset: number, length: number, flags: number): number;
+  copy_file_range(
+    from: number,
+    fromOffset: Memory,
+    to: number,
+    toOffset: Memory,
+    size: number,
+    flags: number,
+  ): number;
 }
 
 export interface Libc extends Partial<NewerLibc> {
@@ -56,6 +65,7 @@ export interface Libc extends Partial<NewerLibc> {
   socket(domain: number, type: number, protocol: number): number;
   sendto(fd: number, data: Memory, size: number, flags: number, to: Memory, toSize: number): number;
   close(fd: number): number;
+  flock(fd: number, operation: number): number;
 }
 
 const PROTOTYPES: { readonly [Name in keyof Libc]-?: string } = {
@@ -85,9 +95,12 @@ const PROTOTYPES: { readonly [Name in keyof Libc]-?: string } = {
   futimens: 'int futimens(int, const void *)',
   ioctl: 'int ioctl(int, ulong, ...)',
   mknod: 'int mknod(const void *, uint32_t, uint64_t)',
+  flock: 'int flock(int, int)',
   syncfs: 'int syncfs(int)',
   renameat2: 'int renameat2(int, const void *, int, const void *, uint32_t)',
   fallocate: 'int fallocate64(int, int, int64_t, int64_t)',
+  sync_file_range: 'int sync_file_range(int, int64_t, int64_t, uint32_t)',
+  copy_file_range: 'long copy_file_range(int, void *, int, void *, size_t, uint32_t)',
   getpwuid: 'void *getpwuid(uint32_t)',
   getgrgid: 'void *getgrgid(uint32_t)',
   getpwnam: 'void *getpwnam(const void *)',
@@ -106,6 +119,8 @@ const NEWER: ReadonlySet<string> = new Set<keyof NewerLibc>([
   'syncfs',
   'fallocate',
   'getdents64',
+  'sync_file_range',
+  'copy_file_range',
 ]);
 
 type AsyncCall = (...parameters: readonly unknown[]) => void;
