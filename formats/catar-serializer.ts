@@ -87,6 +87,14 @@ export class CatarSerializer {
     parent.lastChild = lastName;
   }
 
+  /** Takes note of the content of the open file, which the caller gives out himself. */
+  passContent(): void {
+    const file = this.#open.at(-1);
+    if (file?.type !== 'file') throw new TypeError('content belongs into files');
+    this.#offset += file.remaining;
+    file.remaining = 0;
+  }
+
   /** Says that no event follows. @throws TypeError if the root was not left */
   end(): void {
     if (this.#open.length > 0 || this.#offset === 0) throw new TypeError('nodes are still open');

@@ -4,9 +4,12 @@
  */
 import type { CatarNode } from '../../formats/catar-events.ts';
 import { FEATURE } from '../../formats/feature-flags.ts';
+import type { FileStat } from '../os/file-stat.node.ts';
 import { CHATTR_FEATURES, NO_DUMP_INODE_FLAG } from '../os/inode-flag-bits.ts';
+import { getGeneration } from '../os/inode-flags.node.ts';
 import { mountIdOf } from '../os/open.node.ts';
-import { createFileSystems } from './file-systems.node.ts';
+import { datesChanges, writeIdentity } from './file-identity.ts';
+import { createFileSystems, type FileSystems } from './file-systems.node.ts';
 import type { HeldEntry } from './held-entry.node.ts';
 import { createNodeReader, type FileFacts, type NodeReader } from './metadata.node.ts';
 import type { MetadataOptions } from './owner-rules.ts';
@@ -22,10 +25,12 @@ export class EntryReader {
   readonly #wantsInodeFlags: boolean;
   readonly #leavesOutNoDump: boolean;
   readonly #leavesOutSubmounts: boolean;
-  readonly #fileSystems = createFileSystems();
+  readonly #fileSystems: FileSystems;
 
-  constructor(options: MetadataOptions) {
+  /** @param onFileSystem told once of each type of file system */
+  constructor(options: MetadataOptions, onFileSystem?: (type: number) => void) {
     const { featureFlags } = options;
+    this.#fileSystems = createFileSystems(onFileSystem);
     this.#featureFlags = featureFlags;
     this.#readNode = createNodeReader(options);
     this.#leavesOutNoDump = (featureFlags & FEATURE.excludeNodump) !== 0n;
@@ -56,6 +61,13 @@ export class EntryReader {
     const node = this.#readNode(entry, facts);
     const isEmpty = node.size > 0 && isVirtualFileSystem(facts.fileSystemType);
     return isEmpty ? { ...node, size: 0 } : node;
+  }
+
+  /** Writes the identity of an open file to `out`. @throws PipelineError without subject */
+  writeIdentity(stat: FileStat, fd: number, out: Uint8Array, offset: number): void {
+    const isDated = datesChanges(this.#fileSystems.typeOf(stat, fd));
+    const generation = isDated ? (getGeneration(fd) ?? 0) : 0;
+    writeIdentity(stat, { generation, isDated }, out, offset);
   }
 
   /** Undefined where submounts are not told apart. */

@@ -15,7 +15,8 @@ const TYPE_END = 0o200000;
 /** Answers for each file as it likes. */
 const FUSE = 0x65735546;
 
-export function createFileSystems(): FileSystems {
+/** @param onType told of the type of each file system when it is met first */
+export function createFileSystems(onType?: (type: number) => void): FileSystems {
   const types = new Map<number, number>();
   const withoutInodeFlags = new Set<number>();
   const typeOf = (stat: FileStat, fd: number): number => {
@@ -23,6 +24,7 @@ export function createFileSystems(): FileSystems {
     if (known !== undefined) return known;
     const type = fileSystemType(fd);
     types.set(stat.device, type);
+    onType?.(type);
     return type;
   };
   const inodeFlagsOf = (stat: FileStat, fd: number): number => {

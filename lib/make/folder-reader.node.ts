@@ -18,8 +18,15 @@ import { systemFailure } from '../os/system-error.node.ts';
 import { EntryReader } from './entry-reader.node.ts';
 import { ExcludeRules } from './exclude.ts';
 import { EXCLUDE_FILE_NAME, readExcludeFile } from './exclude-file.node.ts';
+import { IDENTITY_LENGTH } from './file-identity.ts';
 import { type HeldEntry, holdEntry } from './held-entry.node.ts';
-import { type Folder, listedType, nameOf, pathOf } from './held-folder.node.ts';
+import {
+  type ContentReference,
+  type Folder,
+  listedType,
+  nameOf,
+  pathOf,
+} from './held-folder.node.ts';
 import type { MetadataOptions } from './owner-rules.ts';
 
 export interface WalkOptions extends MetadataOptions {
@@ -35,6 +42,8 @@ export interface WalkOptions extends MetadataOptions {
   readonly onIncomplete?: (label: string, reason: string) => void;
   /** Told once, before the walk, which selected features cannot be read here for lack of koffi. */
   readonly onUnavailable?: (features: bigint) => void;
+  /** Told once of each type of file system, by number, when it is met. */
+  readonly onFileSystem?: (type: number) => void;
   readonly signal?: AbortSignal;
 }
 
@@ -59,10 +68,14 @@ export class FolderReader {
   /** Directories that are open and ours to close. */
   readonly #open = new Set<number>();
   #buffer: Buffer | undefined;
+  /** The file whose begin was the latest event. */
+  #entered:
+    | { readonly folder: Folder; readonly number: number; readonly entry: HeldEntry }
+    | undefined;
 
   constructor(options: WalkOptions) {
     this.#options = options;
-    this.#entries = new EntryReader(options);
+    this.#entries = new EntryReader(options, options.onFileSystem);
   }
 
   /** Directories that are open. */
@@ -130,6 +143,19 @@ export class FolderReader {
     return parent.rules.isEmpty || !parent.rules.excludes(nameOf(parent, number), false);
   }
 
+  /** What stands for the content of the file that the latest event has begun. */
+  referenceOfEntered(length: number): ContentReference {
+    const entered = this.#entered;
+    const fd = entered?.entry.fd;
+    if (entered === undefined || fd === undefined) throw new TypeError('no file was entered');
+    const { folder, number, entry } = entered;
+    const identity = new Uint8Array(IDENTITY_LENGTH);
+    this.#about(folder, entry.name, () => {
+      this.#entries.writeIdentity(entry.stat, fd, identity, 0);
+    });
+    return { folder, number, identity, length };
+  }
+
   /**
    * Opens and lists a directory ahead of its turn.
    * @returns undefined if anything about it needs a closer look, which `walkEntry` takes in its turn
@@ -178,6 +204,7 @@ export class FolderReader {
       const event = this.#about(parent, name, () => this.#begin(parent, entry));
       if (event === undefined) return undefined;
       this.#tell(parent, name, 'begin');
+      this.#entered = { folder: parent, number, entry };
       yield event;
       if (type === 'directory' && fd !== undefined) {
         const folder = this.#about(parent, name, () => this.#list(parent, entry, fd, event));

@@ -26,6 +26,18 @@ export interface Folder {
   isReported: boolean;
 }
 
+/** Content of a file that was not read. */
+export interface ContentReference {
+  /** Where the file is; need not be open any more. */
+  readonly folder: Folder;
+  /** Of the file in its folder. */
+  readonly number: number;
+  /** See file-identity.ts. */
+  readonly identity: Uint8Array;
+  /** In bytes. */
+  readonly length: number;
+}
+
 const TYPE_SHIFT = 12;
 const SLASH = Buffer.from('/');
 

@@ -4,7 +4,12 @@
  */
 import { PACKED_COLUMNS } from '../../formats/catar-serializer.ts';
 import type { MetadataOptions } from './owner-rules.ts';
-import type { PackEntries, PackEntriesOutput } from './packing.ts';
+import {
+  type PackEntries,
+  type PackEntriesOutput,
+  type PackedContents,
+  packedLength,
+} from './packing.ts';
 
 /** A directory as far as jobs need it. */
 export interface PackedFolder {
@@ -43,6 +48,8 @@ export interface TakenEntries {
   readonly isLeft: boolean;
   /** As `PackedChildren` has it. */
   readonly table: Uint32Array;
+  /** As `PackEntriesOutput` has it. */
+  readonly referred: Uint32Array;
   /** Valid until the batch is released. */
   readonly bytes: Uint8Array;
 }
@@ -55,10 +62,12 @@ const LEAST_ENTRIES = 8;
 /** Assumed before anything is known. */
 const USUAL_ENTRY_LENGTH = 8192;
 const NO_ROWS = new Uint32Array(0);
+const NOTHING: PackEntriesOutput = { table: NO_ROWS };
 
 export class PackBatches {
   readonly #options: MetadataOptions;
   readonly #pack: PackEntries;
+  readonly #contents: PackedContents;
   readonly #free: SharedArrayBuffer[] = [];
   readonly #underWay = new Set<Promise<unknown>>();
   #regionCount = 0;
@@ -66,7 +75,12 @@ export class PackBatches {
   #meanLength = USUAL_ENTRY_LENGTH;
 
   /** @param pack where the jobs run */
-  constructor({ featureFlags, uidShift }: MetadataOptions, pack: PackEntries) {
+  constructor(
+    { featureFlags, uidShift }: MetadataOptions,
+    contents: PackedContents,
+    pack: PackEntries,
+  ) {
+    this.#contents = contents;
     this.#options = uidShift === undefined ? { featureFlags } : { featureFlags, uidShift };
     this.#pack = pack;
   }
@@ -96,8 +110,8 @@ export class PackBatches {
   async take(batch: PackBatch): Promise<TakenEntries> {
     for (;;) {
       if (batch.output === undefined) this.#send(batch);
-      const table = (await batch.output)?.table ?? NO_ROWS;
-      if (batch.cell < table.length) return takeFrom(batch, table);
+      const output = (await batch.output) ?? NOTHING;
+      if (batch.cell < output.table.length) return takeFrom(batch, output);
       // The region was full: the rest begins anew in it.
       batch.output = undefined;
     }
@@ -137,32 +151,36 @@ export class PackBatches {
       // A copy, because sending a part of an array sends all of its memory.
       types: folder.types.slice(first, first + count),
     }));
-    const output = this.#pack({ options: this.#options, runs, region: batch.region });
+    const input = { options: this.#options, contents: this.#contents, runs };
+    const output = this.#pack({ ...input, region: batch.region });
     batch.output = output;
     const settled = output
-      .then(({ table }) => this.#learn(table))
+      .then((packed) => this.#learn(packed))
       .catch(() => {})
       .finally(() => this.#underWay.delete(settled));
     this.#underWay.add(settled);
   }
 
   /** How long entries are decides how many go into a batch. */
-  #learn(table: Uint32Array): void {
-    if (table.length === 0) return;
+  #learn({ table, referred = NO_ROWS }: PackEntriesOutput): void {
+    const count = table.length / PACKED_COLUMNS;
+    if (count === 0) return;
     let length = 0;
-    for (let cell = 0; cell < table.length; cell += PACKED_COLUMNS) length += table[cell];
-    const mean = length / (table.length / PACKED_COLUMNS);
+    for (let i = 0; i < count; i++)
+      length += packedLength(table[i * PACKED_COLUMNS], referred[i] ?? 0);
+    const mean = length / count;
     this.#meanLength = 0.75 * this.#meanLength + 0.25 * mean;
   }
 }
 
-function takeFrom(batch: PackBatch, table: Uint32Array): TakenEntries {
+function takeFrom(batch: PackBatch, output: PackEntriesOutput): TakenEntries {
+  const { table, referred = NO_ROWS } = output;
   const [span] = batch.spans;
   const begin = batch.cell;
   let end = begin;
   let length = 0;
   for (let count = 0; count < span.count && table[end] > 0; count++) {
-    length += table[end];
+    length += packedLength(table[end], referred[end / PACKED_COLUMNS] ?? 0);
     end += PACKED_COLUMNS;
   }
   const isLeft = end === begin;
@@ -175,5 +193,12 @@ function takeFrom(batch: PackBatch, table: Uint32Array): TakenEntries {
   span.first += count;
   span.count -= count;
   if (span.count === 0) batch.spans.shift();
-  return { first, count, table: table.subarray(begin, end), bytes, isLeft };
+  return {
+    first,
+    count,
+    isLeft,
+    table: table.subarray(begin, end),
+    referred: referred.subarray(begin / PACKED_COLUMNS, end / PACKED_COLUMNS),
+    bytes,
+  };
 }

@@ -1,18 +1,17 @@
 /**
- * A folder as archive bytes, with the files read and encoded ahead by jobs: this thread opens
- * directories, sends their entries away in batches, and puts the results into archive order. Whatever
+ * A folder as archive bytes, or as spans: the same archive with references in place of the contents of
+ * files. Its entries are read and encoded ahead by jobs: this thread opens directories, sends their entries away in batches, and puts the results into archive order. Whatever
  * is unusual it does itself when its turn comes, exactly as the folder walk does, so bytes and messages
- * are the same with any number of threads. Used by `make`.
+ * are the same with any number of threads. Used by `make`, by its cache, and by directories as seeds.
  */
 import type { CatarEvent } from '../../formats/catar-events.ts';
-import { CatarSerializer } from '../../formats/catar-serializer.ts';
+import { CatarSerializer, PACKED_COLUMNS } from '../../formats/catar-serializer.ts';
 import { throwIfAborted } from '../errors.ts';
+import { IDENTITY_LENGTH } from './file-identity.ts';
 import { FolderReader, type WalkOptions } from './folder-reader.node.ts';
-import { type Folder, nameOf } from './held-folder.node.ts';
-import { serializeTree } from './make.ts';
-import { type PackBatch, PackBatches } from './pack-batches.ts';
-import type { PackEntries } from './packing.ts';
-import { walkTree } from './walk.node.ts';
+import { type ContentReference, type Folder, nameOf } from './held-folder.node.ts';
+import { type PackBatch, PackBatches, type TakenEntries } from './pack-batches.ts';
+import { type PackEntries, type PackedContents, packedLength } from './packing.ts';
 
 /** What comes next in the archive. */
 type Step =
@@ -36,6 +35,9 @@ const MOST_OPEN_FOLDERS = 256;
 
 export type PackTreeOptions = Omit<WalkOptions, 'contents'>;
 
+/** A piece of an archive: its bytes, or content that was not read. */
+export type Span = Uint8Array | ContentReference;
+
 /**
  * Reads the folder `root` as an archive. Stopping early waits for the jobs under way and closes
  * everything.
@@ -44,25 +46,44 @@ export type PackTreeOptions = Omit<WalkOptions, 'contents'>;
  * @returns pieces that are valid until the next is taken.
  * @throws as `walkTree`
  */
-export async function* packTree(
+export function packTree(
   root: number | Uint8Array,
   options: PackTreeOptions,
   pack: PackEntries,
 ): AsyncGenerator<Uint8Array> {
-  const walkOptions: WalkOptions = { ...options, contents: 'read' };
-  if (options.onEntry !== undefined) {
-    // Messages about entries belong between those about other entries: nothing is done ahead.
-    yield* serializeTree(walkTree(root, walkOptions), options.featureFlags);
-    return;
-  }
-  const reader = new FolderReader(walkOptions);
-  const batches = new PackBatches(options, pack);
+  // No references where contents are read.
+  return readTree(root, { ...options, contents: 'read' }, pack) as AsyncGenerator<Uint8Array>;
+}
+
+/**
+ * The same archive without reading a file: what is not inline bytes, valid until the next span is
+ * taken, are references to whole contents, which are never empty.
+ */
+export function spanTree(
+  root: number | Uint8Array,
+  options: PackTreeOptions,
+  pack: PackEntries,
+): AsyncGenerator<Span> {
+  return readTree(root, { ...options, contents: 'skip' }, pack);
+}
+
+async function* readTree(
+  root: number | Uint8Array,
+  options: WalkOptions,
+  pack: PackEntries,
+): AsyncGenerator<Span> {
+  const reader = new FolderReader(options);
+  const batches = new PackBatches(options, packedContents(options), pack);
   try {
-    yield* new TreePacker(walkOptions, reader, batches).pieces(reader.openRoot(root));
+    yield* new TreePacker(options, reader, batches).spans(reader.openRoot(root));
   } finally {
     await batches.settle();
     reader.close();
   }
+}
+
+function packedContents({ contents }: WalkOptions): PackedContents {
+  return contents === 'read' ? 'read' : 'refer';
 }
 
 class TreePacker {
@@ -81,7 +102,14 @@ class TreePacker {
     this.#serializer = new CatarSerializer(options.featureFlags);
   }
 
-  async *pieces(root: Folder): AsyncGenerator<Uint8Array> {
+  async *spans(root: Folder): AsyncGenerator<Span> {
+    if (this.#options.onEntry !== undefined) {
+      // Messages about entries belong between those about other entries: nothing is done ahead.
+      yield* this.#spansOf([root.event]);
+      yield* this.#spansOf(this.#reader.walk(root));
+      this.#serializer.end();
+      return;
+    }
     this.#planFolder(root);
     for (;;) {
       throwIfAborted(this.#options.signal);
@@ -89,28 +117,37 @@ class TreePacker {
       const step = this.#steps.shift();
       if (step === undefined) break;
       if (step.kind === 'packed') yield* this.#packed(step);
-      else for (const event of this.#eventsOf(step)) yield* this.#serializer.push(event);
+      else yield* this.#spansOf(this.#eventsOf(step));
     }
     this.#serializer.end();
   }
 
   /** What the jobs made of some entries, and ourselves of those that were left. */
-  async *#packed({ folder, count, batch }: PackedStep): AsyncGenerator<Uint8Array> {
+  async *#packed({ folder, count, batch }: PackedStep): AsyncGenerator<Span> {
     for (let done = 0; done < count; ) {
       const taken = await this.#batches.take(batch);
-      const { first, bytes, table } = taken;
+      const { first, table } = taken;
       done += taken.count;
       if (taken.isLeft) {
-        const events = this.#reader.walkEntry(folder, first);
-        for (const event of events) yield* this.#serializer.push(event);
+        yield* this.#spansOf(this.#reader.walkEntry(folder, first));
         continue;
       }
       const firstName = nameOf(folder, first);
       const lastName = nameOf(folder, first + taken.count - 1);
       this.#serializer.pushPacked({ firstName, lastName, table });
-      yield bytes;
+      yield* spansOfPacked(folder, taken);
     }
     this.#batches.release(batch);
+  }
+
+  *#spansOf(events: Iterable<CatarEvent>): Generator<Span> {
+    const refers = this.#options.contents === 'skip';
+    for (const event of events) {
+      yield* this.#serializer.push(event);
+      if (!refers || event.kind !== 'enter' || event.node.size === 0) continue;
+      yield this.#reader.referenceOfEntered(event.node.size);
+      this.#serializer.passContent();
+    }
   }
 
   *#eventsOf(step: Exclude<Step, PackedStep>): Generator<CatarEvent> {
@@ -158,4 +195,23 @@ class TreePacker {
     this.#steps.push({ kind: 'enter', folder });
     this.#planned = folder;
   }
+}
+
+/** The bytes of entries up to where a reference takes the place of content, that, and so on. */
+function* spansOfPacked(
+  folder: Folder,
+  { first, count, table, referred, bytes }: TakenEntries,
+): Generator<Span> {
+  let start = 0;
+  let end = 0;
+  for (let i = 0; i < count; i++) {
+    const length = referred[i] ?? 0;
+    end += packedLength(table[i * PACKED_COLUMNS], length);
+    if (length === 0) continue;
+    yield bytes.subarray(start, end - IDENTITY_LENGTH);
+    const identity = bytes.slice(end - IDENTITY_LENGTH, end);
+    yield { folder, number: first + i, identity, length };
+    start = end;
+  }
+  if (end > start) yield bytes.subarray(start, end);
 }

@@ -29,6 +29,7 @@ const SUBVOLUME_CREATE = 0x5000940e;
 const BTRFS = 0x9123683e;
 const SUBVOLUME_INODE = 256n;
 
+const GET_VERSION = 0x80087601;
 const GET_FLAGS = 0x80086601;
 const SET_FLAGS = 0x40086602;
 
@@ -50,6 +51,14 @@ export function setInodeFlags(fd: number, mask: number, value: number): void {
   words.fill(0);
   words[0] = wanted;
   request(fd, SET_FLAGS, step);
+}
+
+/**
+ * Generation of an inode: another one when its number is used again. @throws PipelineError without
+ * subject
+ */
+export function getGeneration(fd: number): number | undefined {
+  return get(fd, GET_VERSION, 0, 'read inode generation');
 }
 
 /** FAT attributes. @throws PipelineError without subject */

@@ -29,7 +29,7 @@ function folderOf(t: Parameters<typeof temporaryFolder>[0], files: Record<string
   }
   const directory = openSync(folder, 'r');
   t.teardown(() => closeSync(directory));
-  const packer = new EntryPacker({ featureFlags: FEATURE_FLAGS });
+  const packer = new EntryPacker({ featureFlags: FEATURE_FLAGS }, 'read');
   const run = { directory, mountId: undefined };
   const pack = (name: string, out: Uint8Array, start = 0) =>
     packer.pack(run, Buffer.from(name), 'file', out, start);

@@ -1,0 +1,92 @@
+/**
+ * By what a file is recognised without reading it: equal identities stand for equal contents, if the
+ * file was at rest when the content was read. Used by the encoder cache and by whatever reads spans
+ * (spec/formats/cache.md, "Identity").
+ */
+import { readU32, writeU32, writeU64 } from '../../formats/bytes.ts';
+
+/** Bytes of an identity. */
+export const IDENTITY_LENGTH = 56;
+
+/** The attributes of a file that count. */
+export interface IdentifyingAttributes {
+  readonly device: number;
+  readonly inodeLow: number;
+  readonly inodeHigh: number;
+  readonly size: number;
+  readonly mtimeSeconds: number;
+  readonly mtimeNanoseconds: number;
+  readonly ctimeSeconds: number;
+  readonly ctimeNanoseconds: number;
+}
+
+/** What else counts. */
+export interface InodeFacts {
+  /** 0 where the file system has none. */
+  readonly generation: number;
+  /** Whether the file system dates every change of a file ({@link datesChanges}). */
+  readonly isDated: boolean;
+}
+
+const DATED_OFFSET = 20;
+const SIZE_OFFSET = 24;
+const CTIME_NANOSECONDS_OFFSET = 44;
+const CTIME_OFFSET = 48;
+const WORD = 2 ** 32;
+
+/** Writes {@link IDENTITY_LENGTH} bytes at `offset`. */
+export function writeIdentity(
+  facts: IdentifyingAttributes,
+  { generation, isDated }: InodeFacts,
+  bytes: Uint8Array,
+  offset: number,
+): void {
+  writeU64(bytes, offset, facts.device);
+  writeU32(bytes, offset + 8, facts.inodeLow);
+  writeU32(bytes, offset + 12, facts.inodeHigh);
+  writeU32(bytes, offset + 16, generation >>> 0);
+  writeU32(bytes, offset + DATED_OFFSET, isDated ? 1 : 0);
+  writeU64(bytes, offset + SIZE_OFFSET, facts.size);
+  writeSeconds(bytes, offset + 32, facts.mtimeSeconds);
+  writeU32(bytes, offset + 40, facts.mtimeNanoseconds);
+  writeU32(bytes, offset + CTIME_NANOSECONDS_OFFSET, facts.ctimeNanoseconds);
+  writeSeconds(bytes, offset + CTIME_OFFSET, facts.ctimeSeconds);
+}
+
+/** A signed number of 64 bits. */
+function writeSeconds(bytes: Uint8Array, offset: number, seconds: number): void {
+  const high = Math.floor(seconds / WORD);
+  writeU32(bytes, offset, seconds - high * WORD);
+  writeU32(bytes, offset + 4, high >>> 0);
+}
+
+/**
+ * Whether a file was at rest: its last change is older than `momentSeconds` (since 1970), was dated by
+ * a file system that dates all changes, and to less than a second. Times of whole seconds come from
+ * coarse clocks and from images that were built, not written, where equal times say nothing.
+ */
+export function isAtRest(identity: Uint8Array, momentSeconds: number): boolean {
+  if (readU32(identity, DATED_OFFSET) !== 1) return false;
+  if (readU32(identity, CTIME_NANOSECONDS_OFFSET) === 0) return false;
+  const high = readU32(identity, CTIME_OFFSET + 4) | 0;
+  return high * WORD + readU32(identity, CTIME_OFFSET) < momentSeconds;
+}
+
+/**
+ * File systems that date every change of a content, also through a memory mapping once the page has
+ * been written back. Not among them: those in memory, which do not see such changes, and those whose
+ * dates come from another machine or a program.
+ */
+const DATING: ReadonlySet<number> = new Set([
+  0xef53, // ext2, ext3, ext4
+  0x58465342, // XFS
+  0x9123683e, // btrfs
+  0xf2f52010, // F2FS
+  0xca451a4e, // bcachefs
+  0x794c7630, // overlayfs
+]);
+
+/** @param fileSystemType the number by which the kernel names it */
+export function datesChanges(fileSystemType: number): boolean {
+  return DATING.has(fileSystemType);
+}
