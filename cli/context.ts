@@ -13,8 +13,10 @@ export interface Context {
   readonly warn: (message: string) => void;
   /** Prints a message if `-v` was given. */
   readonly inform: (message: string) => void;
-  /** Shows progress on a terminal. */
+  /** Shows progress on a terminal, and reports it where `--progress=` says. */
   readonly onProgress: ProgressSink;
+  /** Writes one line of JSON where `--stats=` says, if it was given. */
+  readonly reportStatistics: (statistics: object) => void;
   /** Ends the run with this status although it succeeds. */
   readonly setExitCode: (code: number) => void;
 }

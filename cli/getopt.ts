@@ -32,12 +32,22 @@ export interface GetoptSettings {
   readonly stopAtFirstWord: boolean;
 }
 
-function usage(settings: GetoptSettings, reason: string): CasError {
-  return new CasError('USAGE', { subject: settings.program, reason });
+/** A word that is no option, or an option that is not whole; said at every log level. */
+export class GetoptError extends CasError {
+  constructor(program: string, reason: string) {
+    super('USAGE', { subject: program, reason });
+    this.name = 'GetoptError';
+  }
 }
 
+function usage(settings: GetoptSettings, reason: string): GetoptError {
+  return new GetoptError(settings.program, reason);
+}
+
+/** @param argument name, and the value behind `=` if there is one: refusals show both */
 function findLong(
   name: string,
+  argument: string,
   options: readonly OptionShape[],
   settings: GetoptSettings,
 ): OptionShape {
@@ -47,15 +57,15 @@ function findLong(
     (option) => option.long.startsWith(name) && option.neverShortened !== true,
   );
   if (candidates.length === 1) return candidates[0];
-  if (candidates.length === 0) throw usage(settings, `unrecognized option '--${name}'`);
+  if (candidates.length === 0) throw usage(settings, `unrecognized option '${argument}'`);
   const possibilities = candidates.map((option) => `'--${option.long}'`).join(' ');
-  throw usage(settings, `option '--${name}' is ambiguous; possibilities: ${possibilities}`);
+  throw usage(settings, `option '${argument}' is ambiguous; possibilities: ${possibilities}`);
 }
 
 /**
  * Yields options and words from left to right, so that the caller can act on each before the next is
  * looked at.
- * @throws CasError `USAGE` with getopt's text
+ * @throws GetoptError with the C library's text
  */
 export function* getopt(
   argv: readonly string[],
@@ -73,7 +83,7 @@ export function* getopt(
     } else if (argument.startsWith('--')) {
       const equals = argument.indexOf('=');
       const name = argument.slice(2, equals < 0 ? undefined : equals);
-      const option = findLong(name, options, settings);
+      const option = findLong(name, argument, options, settings);
       if (!option.takesValue) {
         if (equals >= 0) {
           throw usage(settings, `option '--${option.long}' doesn't allow an argument`);

@@ -1,7 +1,8 @@
 /** The help text. Laid out by commander from the tables of verbs, options, kinds and features. */
 import { Command, Option } from 'commander';
 import { FEATURE_GROUP_NAMES, FEATURE_NAMES } from '../formats/feature-flags.ts';
-import { KINDS, OPTION_TABLE } from './options.ts';
+import { OPTION_TABLE } from './option-table.ts';
+import { KINDS } from './options.ts';
 import { VERBS } from './verbs.ts';
 
 /** No line of the help may be longer. */

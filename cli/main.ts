@@ -1,21 +1,23 @@
 /**
- * The process: arguments in, exit status out. Owns signals, the last-resort error text and the two
- * output descriptors; everything else is in program.ts and below.
+ * The process: arguments in, exit status out. Owns signals, the last-resort error text and what goes to
+ * standard error; everything else is in program.ts and below.
  */
 import { isCasError } from '../formats/errors.ts';
 import { PipelineError } from '../lib/errors.ts';
 import type { Context } from './context.ts';
 import { EXIT_DONE, EXIT_FAILED, exitCodeOf } from './exit-codes.ts';
-import { defaultOptions } from './options.ts';
+import { GetoptError } from './getopt.ts';
+import { defaultOptions, type Options } from './options.ts';
 import { openOutput, ReaderGone, writeAll } from './output.ts';
-import { parseCommandLine } from './program.ts';
-import { NO_PROGRESS_BAR, openProgressBar } from './progress-bar.ts';
+import { parseCommandLine, type Request } from './program.ts';
+import { openProgress, type Progress } from './progress.ts';
+import { checkArgumentsAreUtf8 } from './raw-arguments.ts';
 
+const LEVEL_ALWAYS = 0;
 const LEVEL_ERROR = 3;
 const LEVEL_INFO = 6;
 const STDOUT = 1;
 const STDERR = 2;
-const DEFAULT_COLUMNS = 80;
 
 /** Standard error may be closed or full; there is nobody left to tell then. */
 function say(text: string): void {
@@ -34,17 +36,58 @@ function messageOf(error: unknown): string {
 }
 
 /** Signals end the work through `controller`; a repeated one ends the process at once. */
-function onExitSignals(controller: AbortController): () => void {
+function onExitSignals(controller: AbortController, beforeExit: () => void): () => void {
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
   const stop = (): void => {
-    if (controller.signal.aborted)
+    if (controller.signal.aborted) {
+      beforeExit();
       process.exit(exitCodeOf(new PipelineError('ABORTED', { reason: '' })));
+    }
     controller.abort();
   };
   for (const signal of signals) process.on(signal, stop);
   return () => {
     for (const signal of signals) process.off(signal, stop);
   };
+}
+
+type Run = Extract<Request, { kind: 'run' }>;
+
+/** Carries out a command. @returns the exit status of a success */
+async function run(
+  { verb, words }: Run,
+  options: Options,
+  progress: Progress,
+  complain: (message: string) => void,
+): Promise<number> {
+  const controller = new AbortController();
+  const release = onExitSignals(controller, progress.close);
+  const stdout = openOutput(STDOUT, progress.clear);
+  let exitCode = EXIT_DONE;
+  const context: Context = {
+    options,
+    environment: process.env,
+    stdout,
+    signal: controller.signal,
+    warn: complain,
+    inform: (message) => {
+      if (!options.verbose || options.logLevel < LEVEL_INFO) return;
+      progress.clear();
+      say(`${message}\n`);
+    },
+    onProgress: progress.sink,
+    reportStatistics: progress.reportStatistics,
+    setExitCode: (code) => {
+      exitCode = code;
+    },
+  };
+  try {
+    await verb(words, context);
+    stdout.flush();
+    return exitCode;
+  } finally {
+    release();
+  }
 }
 
 /**
@@ -54,59 +97,30 @@ function onExitSignals(controller: AbortController): () => void {
  * @returns the exit status
  */
 export async function main(program: string, argv: readonly string[]): Promise<number> {
-  const stdout = openOutput(STDOUT);
-  const controller = new AbortController();
-  let exitCode = EXIT_DONE;
-  let logLevel = LEVEL_INFO;
-  let bar = NO_PROGRESS_BAR;
-  const complain = (message: string): void => {
-    bar.clear();
-    if (logLevel >= LEVEL_ERROR) say(`${message}\n`);
+  const options = defaultOptions(process.env);
+  let progress: Progress | undefined;
+  const complain = (message: string, level = LEVEL_ERROR): void => {
+    progress?.clear();
+    if (level <= options.logLevel) say(`${message}\n`);
   };
-  let release = (): void => {};
   try {
-    const options = defaultOptions(process.env);
+    checkArgumentsAreUtf8(argv);
     const request = parseCommandLine(program, argv, options, process.env);
     if (request.kind === 'answer') {
-      stdout.write(await request.text());
-      stdout.flush();
+      writeAll(STDOUT, Buffer.from(await request.text()));
       return EXIT_DONE;
     }
-    logLevel = options.logLevel;
-    release = onExitSignals(controller);
-    const { isatty } = await import('node:tty');
-    if (isatty(STDERR)) bar = openProgressBar(say, process.stderr.columns ?? DEFAULT_COLUMNS);
-    const context: Context = {
-      options,
-      environment: process.env,
-      stdout,
-      signal: controller.signal,
-      warn: complain,
-      inform: (message) => {
-        if (options.verbose && logLevel >= LEVEL_INFO) {
-          bar.clear();
-          say(`${message}\n`);
-        }
-      },
-      onProgress: bar.sink,
-      setExitCode: (code) => {
-        exitCode = code;
-      },
-    };
-    await request.verb(request.words, context);
-    bar.clear();
-    stdout.flush();
-    return exitCode;
+    progress = await openProgress(options, say);
+    return await run(request, options, progress, (message) => complain(message));
   } catch (error) {
     if (error instanceof ReaderGone) return EXIT_DONE;
     if (isCasError(error) && error.code === 'ABORTED') {
-      bar.clear();
-      if (logLevel >= LEVEL_INFO) say('Got exit signal, quitting.\n');
+      complain('Got exit signal, quitting.', LEVEL_INFO);
     } else {
-      complain(messageOf(error));
+      complain(messageOf(error), error instanceof GetoptError ? LEVEL_ALWAYS : LEVEL_ERROR);
     }
     return exitCodeOf(error) || EXIT_FAILED;
   } finally {
-    release();
+    progress?.close();
   }
 }

@@ -38,14 +38,19 @@ export function writeAll(descriptor: number, bytes: Uint8Array): void {
   }
 }
 
-/** An output on an open descriptor. */
-export function openOutput(descriptor: number): Output {
+/**
+ * An output on an open descriptor.
+ * @param beforeWriting called whenever something is going to be written
+ */
+export function openOutput(descriptor: number, beforeWriting: () => void): Output {
   let parts: Uint8Array[] = [];
   let length = 0;
   const flush = (): void => {
     const pending = Buffer.concat(parts);
     parts = [];
     length = 0;
+    if (pending.length === 0) return;
+    beforeWriting();
     writeAll(descriptor, pending);
   };
   return {

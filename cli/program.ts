@@ -7,7 +7,9 @@ import { CasError } from '../formats/errors.ts';
 import { FEATURE_NAMES } from '../formats/feature-flags.ts';
 import type { Command } from './context.ts';
 import { getopt } from './getopt.ts';
-import { type Answer, KINDS, OPTION_TABLE, type Options } from './options.ts';
+import { type Answer, OPTION_TABLE } from './option-table.ts';
+import { KINDS, type Options } from './options.ts';
+import { DIGEST_NAMES } from './values.ts';
 import { findVerb, NOT_YET_AVAILABLE } from './verbs.ts';
 import { VERSION } from './version.ts';
 
@@ -50,8 +52,16 @@ export function parseCommandLine(
       : `Unknown verb '${name}'. ${hint}`;
     throw new CasError('USAGE', { reason });
   }
+  checkDigestVariable(environment);
   if (rest.length > verb.maxWords) throw new CasError('USAGE', { reason: verb.tooManyWords });
   return { kind: 'run', verb: verb.run, words: rest };
+}
+
+/** A default that cannot be read must not silently be another one. @throws CasError `USAGE` */
+function checkDigestVariable(environment: Environment): void {
+  const value = environment.CASYNC_DIGEST;
+  if (!value || DIGEST_NAMES.some((name) => name === value)) return;
+  throw new CasError('USAGE', { reason: `Failed to parse CASYNC_DIGEST variable: ${value}` });
 }
 
 async function answerText(answer: Answer, program: string): Promise<string> {

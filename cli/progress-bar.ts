@@ -1,61 +1,121 @@
-/** Progress on a terminal: one line on standard error, rewritten a few times a second. */
+/**
+ * Progress on a terminal: one line on standard error, rewritten a few times a second, gone before any
+ * other output and in the end (spec/command-line.md, "Progress").
+ */
 import type { ProgressEvent, ProgressSink } from '../lib/progress.ts';
+import { createRateMeter, type RateMeter } from './rate-meter.ts';
 import { sizeText } from './size-text.ts';
 
 const INTERVAL_MS = 200;
+/** What takes no longer than this shows no line at all. */
+const FIRST_AFTER_MS = 400;
+/** How often the line is renewed while nothing is reported: the rate sinks, the width may change. */
+const RENEW_MS = 500;
 const CLEAR_LINE = '\r\u001b[K';
+const CLEAR_BELOW = '\r\u001b[J';
+const LINE_UP = '\u001b[A';
+const ONE_SECOND_MS = 1000;
 
 export interface ProgressBar {
   readonly sink: ProgressSink;
-  /** Removes the line, before other output and at the end. */
+  /** Removes the line, before other output; it comes back by and by. */
   readonly clear: () => void;
+  /** Removes the line for good. */
+  readonly close: () => void;
 }
 
 /** A bar that shows nothing, for output that is no terminal. */
-export const NO_PROGRESS_BAR: ProgressBar = { sink: () => {}, clear: () => {} };
+export const NO_PROGRESS_BAR: ProgressBar = { sink: () => {}, clear: () => {}, close: () => {} };
+
+/** Where the bar is shown. */
+export interface Terminal {
+  /** Writes text at once. */
+  readonly write: (text: string) => void;
+  /** Its width now. */
+  readonly columns: () => number;
+  /** Milliseconds from any beginning. */
+  readonly now: () => number;
+}
 
 function durationText(seconds: number): string {
   const whole = Math.ceil(seconds);
   const minutes = Math.floor(whole / 60);
-  return minutes === 0 ? `${whole}s` : `${minutes}min ${whole % 60}s`;
-}
-
-function lineOf(event: ProgressEvent, bytesPerSecond: number): string {
-  const parts = [event.phase, sizeText(event.doneBytes)];
-  if (event.totalBytes !== undefined && event.totalBytes > 0) {
-    const percent = Math.floor((100 * event.doneBytes) / event.totalBytes);
-    parts[1] += ` of ${sizeText(event.totalBytes)} (${percent}%)`;
-    if (bytesPerSecond > 0) {
-      parts.push(`${durationText((event.totalBytes - event.doneBytes) / bytesPerSecond)} left`);
-    }
-  }
-  parts.push(`${sizeText(bytesPerSecond)}/s`);
-  if (event.chunkCount) parts.push(`${event.chunkCount} chunks`);
-  if (event.reusedChunkCount) parts.push(`${event.reusedChunkCount} reused`);
-  return parts.join('  ');
+  const hours = Math.floor(minutes / 60);
+  if (hours > 0) return `${hours}h ${minutes % 60}min`;
+  return minutes > 0 ? `${minutes}min ${whole % 60}s` : `${whole}s`;
 }
 
 /**
- * @param write writes text to the terminal at once
- * @param columns width of the terminal
+ * The text of the line, as much of it as there is room for.
+ * @param columns longest allowed text
  */
-export function openProgressBar(write: (text: string) => void, columns: number): ProgressBar {
-  const started = performance.now();
-  let shown = Number.NEGATIVE_INFINITY;
-  let visible = false;
+export function progressText(
+  event: ProgressEvent,
+  bytesPerSecond: number,
+  columns: number,
+): string {
+  const { phase, doneBytes, totalBytes, chunkCount, reusedChunkCount = 0 } = event;
+  const parts = [phase, sizeText(doneBytes)];
+  if (totalBytes !== undefined && totalBytes > 0) {
+    const percent = Math.min(100, Math.floor((100 * doneBytes) / totalBytes));
+    parts[1] += ` of ${sizeText(totalBytes)} (${percent}%)`;
+  }
+  parts.push(`${sizeText(bytesPerSecond)}/s`);
+  // Slower than a byte a second, nobody knows when.
+  if (totalBytes !== undefined && totalBytes > doneBytes && bytesPerSecond >= 1) {
+    parts.push(`${durationText((totalBytes - doneBytes) / bytesPerSecond)} left`);
+  }
+  if (chunkCount) {
+    parts.push(`chunks: ${chunkCount - reusedChunkCount} new, ${reusedChunkCount} reused`);
+  }
+  while (parts.length > 1 && parts.join('  ').length > columns) parts.pop();
+  return parts.join('  ').slice(0, Math.max(0, columns));
+}
+
+/** A bar on `terminal`; renews itself until it is closed, without keeping the process alive. */
+export function openProgressBar(terminal: Terminal): ProgressBar {
+  let meter: RateMeter | undefined;
+  let latest: ProgressEvent | undefined;
+  let nextAtMs = terminal.now() + FIRST_AFTER_MS;
+  let shownLength = 0;
+  const erased = (): string => {
+    if (shownLength === 0) return '';
+    // A terminal that has become narrower has broken the line into several.
+    const rows = Math.ceil(shownLength / Math.max(1, terminal.columns()));
+    shownLength = 0;
+    return rows > 1 ? `\r${LINE_UP.repeat(rows - 1)}${CLEAR_BELOW}` : CLEAR_LINE;
+  };
+  const draw = (): void => {
+    const nowMs = terminal.now();
+    if (latest === undefined || meter === undefined || nowMs < nextAtMs) return;
+    nextAtMs = nowMs + INTERVAL_MS;
+    const bytesPerSecond = meter.bytesPerSecond(nowMs);
+    const before = erased();
+    // The last column stays free: a cursor behind it is in different places on different terminals.
+    const text = progressText(latest, bytesPerSecond, terminal.columns() - 1);
+    terminal.write(`${before || '\r'}${text}`);
+    shownLength = text.length;
+  };
+  const clear = (): void => {
+    const text = erased();
+    if (text !== '') terminal.write(text);
+    nextAtMs = Math.max(nextAtMs, terminal.now() + INTERVAL_MS);
+  };
+  const timer = setInterval(draw, RENEW_MS);
+  timer.unref();
   return {
+    clear,
     sink(event) {
-      const now = performance.now();
-      if (now - shown < INTERVAL_MS) return;
-      shown = now;
-      visible = true;
-      const bytesPerSecond = event.doneBytes / Math.max(0.001, (now - started) / 1000);
-      write(`${CLEAR_LINE}${lineOf(event, bytesPerSecond).slice(0, columns - 1)}`);
+      const nowMs = terminal.now();
+      if (latest?.phase !== event.phase) meter = createRateMeter(nowMs, ONE_SECOND_MS);
+      latest = event;
+      meter?.report(event.doneBytes, nowMs);
+      draw();
     },
-    clear() {
-      if (visible) write(CLEAR_LINE);
-      visible = false;
-      shown = Number.NEGATIVE_INFINITY;
+    close() {
+      clearInterval(timer);
+      clear();
+      latest = undefined;
     },
   };
 }

@@ -1,4 +1,8 @@
 /** How option values are read (spec/command-line.md, "Values"). Unreadable values give undefined. */
+import type { DigestName } from '../formats/chunk-id.ts';
+import type { ChunkerName } from '../lib/chunking/scanner-choice.ts';
+import type { SyncMode } from '../lib/local-store.node.ts';
+import type { CodecName } from '../store/transforms.ts';
 
 /** State of `--uid-shift` and `--uid-range`; shifting is on as soon as one of them asked for it. */
 export interface UidShiftOption {
@@ -27,19 +31,54 @@ const LOG_LEVELS: readonly (readonly string[])[] = [
   ['debug', '7'],
 ];
 
+/** One name for each level, from 0 on. */
+export const LOG_LEVEL_NAMES: readonly string[] = LOG_LEVELS.map(([name]) => name);
+
+export const DIGEST_NAMES: readonly (DigestName | 'default')[] = [
+  'sha256',
+  'sha512-256',
+  'default',
+];
+export const COMPRESSION_NAMES: readonly (CodecName | 'default')[] = [
+  'zstd',
+  'xz',
+  'gzip',
+  'default',
+];
+export const CHUNKER_NAMES: readonly ChunkerName[] = ['buzhash', 'fastcdc'];
+export const SYNC_MODES: readonly SyncMode[] = ['group', 'none'];
+
+/** A digest by name; undefined also for `default`, which leaves the choice to the command. */
+export function parseDigest(text: string): DigestName | undefined {
+  const name = DIGEST_NAMES.find((known) => known === text);
+  return name === 'default' ? undefined : name;
+}
+
+const STDERR = 2;
+
+/** Where a report goes: `json` or `json:FD`. @returns a descriptor */
+export function parseDescriptor(text: string): number | undefined {
+  const match = /^json(?::(\d{1,4}))?$/.exec(text);
+  if (!match) return undefined;
+  return match[1] === undefined ? STDERR : Number(match[1]);
+}
+
 /** Log level 0-7 by name or number. */
 export function parseLogLevel(text: string): number | undefined {
   const level = LOG_LEVELS.findIndex((names) => names.includes(text));
   return level < 0 ? undefined : level;
 }
 
-/** A number as the C library reads it: decimal, `0x` hexadecimal, leading `0` octal. */
+/**
+ * A number as the C library reads it: decimal, `0x` hexadecimal, leading `0` octal; after blanks and a
+ * plus, if there are any.
+ */
 function parseNumber(text: string): number | undefined {
-  const trimmed = text.trim();
+  const digits = /^\s*\+?(\w+)$/.exec(text)?.[1] ?? '';
   let value = Number.NaN;
-  if (/^0[xX][0-9a-fA-F]+$/.test(trimmed)) value = Number.parseInt(trimmed, 16);
-  else if (/^0[0-7]*$/.test(trimmed)) value = Number.parseInt(trimmed, 8);
-  else if (/^[1-9][0-9]*$/.test(trimmed)) value = Number.parseInt(trimmed, 10);
+  if (/^0[xX][0-9a-fA-F]+$/.test(digits)) value = Number.parseInt(digits, 16);
+  else if (/^0[0-7]*$/.test(digits)) value = Number.parseInt(digits, 8);
+  else if (/^[1-9][0-9]*$/.test(digits)) value = Number.parseInt(digits, 10);
   return Number.isSafeInteger(value) ? value : undefined;
 }
 

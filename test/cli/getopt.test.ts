@@ -50,7 +50,7 @@ test('a long option may be cut to an unambiguous beginning, an exact name wins',
 
 test('an option that casync 2 lacks has no beginnings, and takes none away', (t) => {
   t.deepEqual(parse(['--sync=a']), ['--sync=a']);
-  t.is(messageOf(['--sy=a']), "casync: unrecognized option '--sy'");
+  t.is(messageOf(['--sy=a']), "casync: unrecognized option '--sy=a'");
   t.false(messageOf(['--s']).includes("'--sync'"));
 });
 
@@ -64,7 +64,11 @@ test('the first word ends the options where POSIX asks for it', (t) => {
 
 const MESSAGES: readonly (readonly [readonly string[], string])[] = [
   [['--foo'], "casync: unrecognized option '--foo'"],
-  [['--foo=1'], "casync: unrecognized option '--foo'"],
+  [['--foo=1'], "casync: unrecognized option '--foo=1'"],
+  [
+    ['--s=1'],
+    "casync: option '--s=1' is ambiguous; possibilities: '--store' '--seed' '--seed-output'",
+  ],
   [['-Z'], "casync: invalid option -- 'Z'"],
   [['--store'], "casync: option '--store' requires an argument"],
   [['-l'], "casync: option requires an argument -- 'l'"],
