@@ -10,8 +10,9 @@ export interface ByteSource {
    * Some bytes beginning at `offset`, at least one; an empty array at the end.
    * The array is valid until the next call. Sources that are not seekable take rising offsets only
    * and throw away what is skipped.
+   * @param end nothing from this offset on is wanted soon: what would be read ahead is of no use
    * @throws CasError
    */
-  read(offset: number): Promise<Uint8Array>;
+  read(offset: number, end?: number): Promise<Uint8Array>;
   close(): Promise<void>;
 }
