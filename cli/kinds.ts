@@ -1,6 +1,7 @@
 /** Which kind of thing a word names (spec/command-line.md, "Which kind of thing"). */
 import { type BigIntStats, constants, fstatSync, openSync } from 'node:fs';
 import { CasError } from '../formats/errors.ts';
+import { localPath as localPathOf } from '../lib/api/stores.node.ts';
 import { errnoOf, systemFailure } from '../lib/os/system-error.node.ts';
 import { classifyLocator, suffixKind } from '../store/location.ts';
 import type { Kind } from './options.ts';
@@ -26,13 +27,9 @@ export function kindOfName(word: string): Kind | undefined {
  * @throws CasError `UNSUPPORTED` for URLs and ssh locators
  */
 export function localPath(word: string, unfit?: string): string {
-  const locator = classifyLocator(word);
-  if (locator.kind === 'path') return locator.path;
-  if (unfit !== undefined) throw refuse(`${unfit}: ${word}`);
-  throw new CasError('UNSUPPORTED', {
-    subject: word,
-    reason: 'Remote locations are not available in this version.',
-  });
+  if (unfit !== undefined && classifyLocator(word).kind !== 'path')
+    throw refuse(`${unfit}: ${word}`);
+  return localPathOf(word);
 }
 
 export interface OpenedInput {
@@ -68,18 +65,20 @@ export function isStream(stats: BigIntStats): boolean {
 }
 
 /**
- * True if the input is standard input and can only be read front to back.
+ * An opened input as the library takes it.
  * @throws CasError `USAGE` for a pipe that is given by name, which nothing reads yet
  */
-export function isStandardStream({ descriptor, stats }: OpenedInput): boolean {
-  if (!isStream(stats)) return false;
-  if (descriptor !== STDIN) throw refuse('Input is neither a file or directory. Refusing.');
-  return true;
+export function inputOf({ descriptor, stats, label }: OpenedInput): {
+  readonly input: number;
+  readonly label: string;
+} {
+  if (descriptor === STDIN || !isStream(stats)) return { input: descriptor, label };
+  throw refuse('Input is neither a file or directory. Refusing.');
 }
 
 /** What a command that needs to know the kind beforehand can work with. */
-export interface KindRule {
-  readonly allowed: readonly Kind[];
+export interface KindRule<Allowed extends Kind> {
+  readonly allowed: readonly Allowed[];
   /** Said of a `--what=` that is not allowed. */
   readonly unfitWhat: string;
   /** Said of a name without a suffix that tells. */
@@ -90,13 +89,14 @@ export interface KindRule {
  * The kind by `--what=`, else by the suffix of `word`; undefined for a standard stream.
  * @throws CasError `USAGE` if neither tells a kind that is allowed
  */
-export function settledKind(
+export function settledKind<Allowed extends Kind>(
   word: string,
   what: Kind | undefined,
-  rule: KindRule,
-): Kind | undefined {
+  rule: KindRule<Allowed>,
+): Allowed | undefined {
   if (what === undefined && word === STANDARD_STREAM) return undefined;
-  const kind = what ?? kindOfName(word);
-  if (kind !== undefined && rule.allowed.includes(kind)) return kind;
+  const wanted = what ?? kindOfName(word);
+  const kind = rule.allowed.find((allowed) => allowed === wanted);
+  if (kind !== undefined) return kind;
   throw refuse(what === undefined ? rule.unfitName : rule.unfitWhat);
 }

@@ -1,77 +1,44 @@
-/** What the commands that read or restore a tree share: feature flags, owners, walk options. */
-
-import type { CatarNode } from '../formats/catar-events.ts';
-import type { DigestName } from '../formats/chunk-id.ts';
-import { escapeBytes } from '../formats/escape.ts';
-import { ALL_FEATURES, maskFlags, selectFlags } from '../formats/feature-flags.ts';
+/** From options to what the library wants to know of trees: features, owners, what is left out. */
+import { FEATURE, featureNames } from '../formats/feature-flags.ts';
+import type { FeatureMask } from '../lib/api/features.ts';
+import type { FolderOptions } from '../lib/api/folder.node.ts';
+import type { UidShift } from '../lib/make/owner-rules.ts';
 import type { Context } from './context.ts';
 import { EXIT_SOURCE_INCOMPLETE } from './exit-codes.ts';
 
-/** What raw input is named by unless `--digest` or `CASYNC_DIGEST` says otherwise. */
-const DEFAULT_DIGEST: DigestName = 'sha256';
-
-/** The digest for raw input; archives and indexes carry their own. */
-export function digestNameOf(context: Context): DigestName {
-  return context.options.digest ?? DEFAULT_DIGEST;
+/** What `--with=` and `--without=` say. */
+export function featureMask({ options }: Context): FeatureMask {
+  const { with: wanted, without } = options;
+  return { withoutFeatures: without, ...(wanted === 0n ? {} : { features: wanted }) };
 }
 
-/** Feature flags of what is made of a tree (`all` by default) or of a blob (`none`). */
-export function madeFlags(context: Context, byDefault: 'all' | 'none'): bigint {
-  const { with: wanted, without, excludeNodump, excludeSubmounts, excludeFile } = context.options;
-  return selectFlags({
-    with: wanted,
-    without,
-    defaultWith: byDefault === 'all' ? ALL_FEATURES : 0n,
+/** Shift and range of numeric owners, nothing while shifting is off. */
+export function uidShiftOf({ options }: Context): { readonly uidShift?: UidShift } {
+  const { enabled, shift, range } = options.uidShift;
+  return enabled ? { uidShift: { shift, range } } : {};
+}
+
+/** How a folder is read, and what is told of it. */
+export function folderOptions(context: Context): FolderOptions {
+  const { excludeNodump, excludeSubmounts, excludeFile, digest } = context.options;
+  return {
+    ...featureMask(context),
+    ...uidShiftOf(context),
     excludeNodump,
     excludeSubmounts,
     excludeFile,
-    digest: digestNameOf(context),
-  });
-}
-
-/** Feature flags to restore or show of an archive that carries `archiveFlags`. */
-export function shownFlags(archiveFlags: bigint, context: Context): bigint {
-  const { with: wanted, without } = context.options;
-  const mask = (wanted === 0n ? ALL_FEATURES : wanted) & ~without;
-  return maskFlags(archiveFlags, mask);
-}
-
-/** Shift and range of numeric owners, undefined while shifting is off. */
-export function uidShiftOf(context: Context): { shift: number; range: number } | undefined {
-  const { enabled, shift, range } = context.options.uidShift;
-  return enabled ? { shift, range } : undefined;
-}
-
-/** A node of an archive with the owner that it would be restored with. */
-export function withLocalOwner(node: CatarNode, context: Context): CatarNode {
-  const uidShift = uidShiftOf(context);
-  if (!uidShift) return node;
-  const { shift, range } = uidShift;
-  const localOwner = { uid: (node.uid % range) + shift, gid: (node.gid % range) + shift };
-  return { ...node, localOwner };
-}
-
-/** A sub-path as it stands in an archive: without superfluous slashes, empty for the root. */
-export function subtreePath(word: string | undefined): Uint8Array {
-  const names = (word ?? '').split('/').filter((name) => name !== '');
-  return new Uint8Array(Buffer.from(names.join('/') === '.' ? '' : names.join('/')));
-}
-
-/** The two words that `-v` puts before the path when an entry is begun and done. */
-export interface EntryVerbs {
-  readonly begin: string;
-  readonly end: string;
-}
-
-/** Reports a path with `-v`; the root is `./`. */
-export function informOfEntry(context: Context, verb: string, path: Uint8Array): void {
-  context.inform(`${verb} ${path.length === 0 ? './' : escapeBytes(path)}`);
-}
-
-/** Tells of input that changed while it was read; the run goes on and ends with a status of its own. */
-export function reportIncomplete(context: Context): (label: string, reason: string) => void {
-  return (label, reason) => {
-    context.warn(`${label}: ${reason}`);
-    context.setExitCode(EXIT_SOURCE_INCOMPLETE);
+    ...(digest === undefined ? {} : { digest }),
+    onIncomplete: (label, reason) => {
+      context.warn(`${label}: ${reason}`);
+      context.setExitCode(EXIT_SOURCE_INCOMPLETE);
+    },
+    onUnavailable: (features) => context.warn(unavailableText(features)),
   };
+}
+
+/** What was selected and cannot be read here, because the optional package is missing. */
+function unavailableText(features: bigint): string {
+  const names = [...featureNames(features)];
+  if ((features & FEATURE.excludeNodump) !== 0n) names.push('exclude-nodump');
+  return `Left out, because the package koffi is not available: ${names.join(' ')}`;
 }

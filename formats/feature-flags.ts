@@ -85,6 +85,11 @@ export const FEATURE_NAMES: readonly (readonly [name: string, bit: bigint])[] = 
   ['quota-projid', FEATURE.quotaProjectId],
 ];
 
+/** Names of the features among these flags, in the order of their bits. */
+export function featureNames(flags: bigint): readonly string[] {
+  return FEATURE_NAMES.filter(([, bit]) => (flags & bit) !== 0n).map(([name]) => name);
+}
+
 const NUMERIC_OWNERS = FEATURE.uids16 | FEATURE.uids32;
 const TIMES = FEATURE.timeSec | FEATURE.timeUsec | FEATURE.timeNsec | FEATURE.time2Sec;
 const SPECIAL_FILES = FEATURE.deviceNodes | FEATURE.fifos | FEATURE.sockets;

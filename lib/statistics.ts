@@ -6,6 +6,29 @@ export interface ChunkCount {
   readonly byteCount: number;
 }
 
+/** What an encoder cache was good for. */
+export interface CacheStatistics {
+  readonly hitCount: number;
+  readonly missCount: number;
+  /** Entries that were there and no longer true. */
+  readonly invalidatedCount: number;
+  readonly addedCount: number;
+}
+
+export interface MakeStatistics {
+  /** Length of the archive or blob. */
+  readonly archiveBytes: number;
+  /** Chunks of the index; undefined where no index was made, like all that follows. */
+  readonly chunkCount?: number;
+  /** Chunks that the store had already, or that came twice. */
+  readonly reusedChunkCount?: number;
+  /** Undefined if there is no chunk. */
+  readonly averageChunkBytes?: number;
+  /** Where a cache was used. */
+  readonly cache?: CacheStatistics;
+  readonly totalMs: number;
+}
+
 export interface ExtractStatistics {
   /** Zero bytes that became holes. */
   readonly holeBytes: number;

@@ -1,46 +1,33 @@
 /** `extract [INPUT] [OUTPUT] [SUBPATH]` (spec/command-line.md): a tree or a blob comes back. */
 import { type BigIntStats, fstatSync, statSync } from 'node:fs';
-import { assembleBlob } from '../../lib/extract/assemble.node.ts';
-import type { RunRestore } from '../../lib/extract/batch-sink.node.ts';
-import { openBlockTarget } from '../../lib/extract/open-target.node.ts';
-import { TreeExtractor } from '../../lib/extract/tree.node.ts';
-import { syncFileSystemOf } from '../../lib/os/file-system.node.ts';
-import { notInArchive } from '../../lib/read/archive.ts';
-import { selectSubtree } from '../../lib/read/subtree.ts';
-import { defaultThreadCount, openJobPool, WORTH_THREADS } from '../../lib/work/job-pool.node.ts';
-import type { JobPool } from '../../lib/work/jobs.node.ts';
+import { type ExtractOptions, extract as extractResult } from '../../lib/api/extract.node.ts';
+import { subtreePath } from '../../lib/api/subtree.ts';
 import type { Context } from '../context.ts';
-import { readIndex } from '../indexes.ts';
 import {
+  inputOf,
   type KindRule,
   localPath,
-  type OpenedInput,
   openInput,
   refuse,
   STANDARD_STREAM,
   settledKind,
 } from '../kinds.ts';
-import type { Kind } from '../options.ts';
-import { describeStoresForReading } from '../stores.ts';
+import { reportStatistics } from '../report.ts';
+import { storeOptions } from '../stores.ts';
 import { synchronize } from '../synchronize.ts';
-import {
-  type ArchiveInput,
-  closeTree,
-  forEachEvent,
-  openArchive,
-  openArchiveIndex,
-} from '../tree-input.ts';
-import { informOfEntry, shownFlags, subtreePath, uidShiftOf } from '../trees.ts';
+import { featureMask, uidShiftOf } from '../trees.ts';
+import { entryLines, featureLines, informOfExtracted } from '../verbose.ts';
 
 const STDOUT = 1;
-const SLASH = 0x2f;
-const INPUT_KINDS: KindRule = {
+const VERBS = { begin: 'Extracting', end: 'Extracted' };
+const INPUT_KINDS: KindRule<'archive' | 'archive-index' | 'blob-index'> = {
   allowed: ['archive', 'archive-index', 'blob-index'],
   unfitWhat:
     '"extract" operation may only be combined with --what=archive, --what=archive-index, --what=blob-index.',
   unfitName:
     'File to read from does not have valid suffix, refusing. (May be one of: .catar, .caidx, .caibx)',
 };
+type ExtractedKind = (typeof INPUT_KINDS.allowed)[number];
 
 /** What is at the output now, undefined if nothing is. */
 function outputStats(output: string): BigIntStats | undefined {
@@ -49,7 +36,10 @@ function outputStats(output: string): BigIntStats | undefined {
 }
 
 /** Settles the kind by what is at the output, and refuses what does not fit. */
-function kindForOutput(kind: Kind | undefined, existing: BigIntStats | undefined): Kind {
+function kindForOutput(
+  kind: ExtractedKind | undefined,
+  existing: BigIntStats | undefined,
+): ExtractedKind {
   if (existing?.isDirectory()) {
     if (kind === 'blob-index') {
       throw refuse('Output is a directory, but attempted to extract blob index. Refusing.');
@@ -66,99 +56,19 @@ function kindForOutput(kind: Kind | undefined, existing: BigIntStats | undefined
   );
 }
 
-async function extractBlob(
-  word: string,
-  input: OpenedInput,
-  output: string,
-  context: Context,
-): Promise<void> {
-  const index = await readIndex(input, context);
-  const { signal, onProgress } = context;
-  const source = describeStoresForReading(word, index, context);
-  const target = openBlockTarget(output === STANDARD_STREAM ? STDOUT : localPath(output), {
-    size: index.totalSize,
-    punchHoles: context.options.punchHoles,
-    durable: context.options.fsync,
-  });
-  await assembleBlob(index, target, {
-    source,
-    threadCount: defaultThreadCount(),
-    signal,
-    onProgress,
-  });
-}
-
-/** The last component of a path; empty for the root. */
-function lastName(path: Uint8Array): Uint8Array {
-  return path.subarray(path.lastIndexOf(SLASH) + 1);
-}
-
-interface Restoring {
-  readonly flags: bigint;
-  readonly subtree: Uint8Array;
-  readonly run: RunRestore;
-}
-
-function openExtractor(
-  output: string,
-  { flags, subtree, run }: Restoring,
-  context: Context,
-): TreeExtractor {
-  const { options } = context;
-  const uidShift = uidShiftOf(context);
-  return new TreeExtractor(localPath(output), {
-    run,
-    replayFlags: shownFlags(flags, context),
-    deleteExtra: options.delete,
-    undoImmutable: options.undoImmutable,
-    punchHoles: options.punchHoles,
-    ...(options.verbose
-      ? {
-          onEntry: (path: Uint8Array, stage: 'begin' | 'end') =>
-            informOfEntry(context, stage === 'begin' ? 'Extracting' : 'Extracted', path),
-        }
-      : {}),
-    ...(uidShift ? { uidShift } : {}),
-    ...(subtree.length > 0 ? { entryName: lastName(subtree) } : {}),
-  });
-}
-
-/** Where entries are restored: where the chunks are fetched, or else in threads of their own. */
-function openPool(tree: ArchiveInput): JobPool {
-  if (tree.pool !== undefined) return tree.pool;
-  const pool = openJobPool({}, defaultThreadCount());
-  if ((tree.source.size ?? Number.POSITIVE_INFINITY) >= WORTH_THREADS) pool.start();
-  return pool;
-}
-
-/** Restores what lies within `subtree`; nothing is made before that is found in the archive. */
-async function extractTree(
-  tree: ArchiveInput,
-  output: string,
-  subtree: Uint8Array,
-  context: Context,
-): Promise<void> {
-  const pool = openPool(tree);
-  let extractor: TreeExtractor | undefined;
-  const events = selectSubtree(subtree, (event) => {
-    if (event.kind === 'enter' && extractor === undefined) {
-      const run: RunRestore = (input) => pool.run('restoreEntries', input);
-      extractor = openExtractor(output, { flags: event.node.featureFlags, subtree, run }, context);
-    }
-    return extractor?.handle(event);
-  });
-  try {
-    await forEachEvent(tree, events.handle, context, { contents: true });
-    if (!events.found) throw notInArchive();
-    await extractor?.finish();
-    if (context.options.fsync) await syncFileSystemOf(localPath(output));
-  } catch (error) {
-    throw (await extractor?.firstError(error)) ?? error;
-  } finally {
-    await extractor?.abort();
-    await pool.close();
-    await closeTree(tree);
-  }
+/** What the options say of writing. */
+function outputOptions({ options }: Context): Partial<ExtractOptions> {
+  const { seeds, seedOutput, reflink, hardlink, undoImmutable, punchHoles, fsync } = options;
+  return {
+    seeds: seeds.map((seed) => localPath(seed)),
+    seedOutput,
+    reflink,
+    hardlink,
+    delete: options.delete,
+    undoImmutable,
+    punchHoles,
+    fsync,
+  };
 }
 
 export async function extract(words: readonly string[], context: Context): Promise<void> {
@@ -176,12 +86,28 @@ export async function extract(words: readonly string[], context: Context): Promi
   const input = openInput(word, (label) =>
     kind === 'archive' ? `Failed to set sync archive: ${label}` : `Failed to open ${label}`,
   );
-  await synchronize(async () => {
-    if (kind === 'blob-index') return extractBlob(word, input, output, context);
-    const tree =
-      kind === 'archive'
-        ? openArchive(input, context)
-        : await openArchiveIndex(word, input, context);
-    return extractTree(tree, output, subtree, context);
-  });
+  const result = await synchronize(() =>
+    extractResult({
+      ...inputOf(input),
+      ...storeOptions(word, context),
+      ...featureMask(context),
+      ...uidShiftOf(context),
+      ...outputOptions(context),
+      ...entryLines(context, VERBS),
+      ...featureLines(context),
+      output: output === STANDARD_STREAM ? STDOUT : localPath(output),
+      kind,
+      subtree,
+      onSeedFailure: (seed, error) => context.warn(seedFailureText(seed, error)),
+      signal: context.signal,
+      onProgress: context.onProgress,
+    }),
+  );
+  informOfExtracted(context, result);
+  reportStatistics(context, 'extract', result.statistics);
+}
+
+function seedFailureText(seed: string, error: unknown): string {
+  const reason = error instanceof Error ? error.message : String(error);
+  return `Failed to add seed ${seed}, ignoring: ${reason}`;
 }

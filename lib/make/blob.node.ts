@@ -1,6 +1,7 @@
-/** The bytes of a blob: a regular file, a block device or standard input (spec/formats/chunker.md, "Sources"). */
-import { fstatSync, readFileSync, readSync } from 'node:fs';
-import { addAbortSignal } from 'node:stream';
+/** The bytes of a blob: a regular file, a block device or a stream (spec/formats/chunker.md, "Sources"). */
+import { createReadStream, fstatSync, readFileSync, readSync } from 'node:fs';
+import { Socket } from 'node:net';
+import { addAbortSignal, type Readable } from 'node:stream';
 import { PipelineError, throwIfAborted } from '../errors.ts';
 import { nextData } from '../os/holes.node.ts';
 import { systemFailure } from '../os/system-error.node.ts';
@@ -10,6 +11,7 @@ import { SUPERBLOCK_HEAD_LENGTH, superblockSize } from './superblock.ts';
 
 const PIECE_LENGTH = 1024 * 1024;
 const SECTOR_SIZE = 512;
+const STDIN = 0;
 /** Zeros in one segment at most. */
 const ZEROS_AT_ONCE = 64 * 1024 * 1024;
 
@@ -52,16 +54,32 @@ function blobSize(fd: number, label: string): number {
   return stats.isBlockDevice() ? deviceSize(fd, label) : stats.size;
 }
 
-/** Standard input to its end, where it is a pipe, a socket or a terminal. */
-export async function* readStandardInput(signal?: AbortSignal): AsyncGenerator<Uint8Array> {
-  const { stdin } = process;
-  if (signal) addAbortSignal(signal, stdin);
+export interface DescriptorOptions {
+  /** For messages. */
+  readonly label: string;
+  readonly signal?: AbortSignal;
+}
+
+/** What can only be read front to back, to its end: a pipe, a socket, a terminal. */
+export async function* readDescriptor(
+  descriptor: number,
+  { label, signal }: DescriptorOptions,
+): AsyncGenerator<Uint8Array> {
+  const stream = openReadable(descriptor);
+  if (signal) addAbortSignal(signal, stream);
   try {
-    yield* stdin;
+    yield* stream;
   } catch (error) {
     throwIfAborted(signal);
-    throw systemFailure('read', error, 'standard input');
+    throw systemFailure('read', error, label);
   }
+}
+
+function openReadable(descriptor: number): Readable {
+  if (descriptor === STDIN) return process.stdin;
+  const stats = fstatSync(descriptor);
+  if (stats.isFIFO() || stats.isSocket()) return new Socket({ fd: descriptor, writable: false });
+  return createReadStream('', { fd: descriptor, autoClose: false });
 }
 
 /**

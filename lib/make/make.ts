@@ -24,12 +24,19 @@ export interface WriteStreamOptions {
   readonly onProgress?: ProgressSink;
 }
 
+/** What a stream of bytes was. */
+export interface WrittenStream {
+  readonly digest: ChunkId;
+  /** In bytes. */
+  readonly length: number;
+}
+
 /** Digest of a stream of bytes, written to `sink` on the way where there is one. */
 export async function writeStream(
   pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
   sink: ByteSink | undefined,
   options: WriteStreamOptions,
-): Promise<ChunkId> {
+): Promise<WrittenStream> {
   const whole = options.digest.stream();
   const breathe = createBreather();
   let doneBytes = 0;
@@ -44,7 +51,7 @@ export async function writeStream(
       options.onProgress?.(progressOf(phase, doneBytes));
     }
     await sink?.commit();
-    return whole.finish();
+    return { digest: whole.finish(), length: doneBytes };
   } finally {
     await sink?.discard();
   }

@@ -1,4 +1,5 @@
 /** Digests of archives and of parts of byte sources. */
+import type { CatarEvent } from '../../formats/catar-events.ts';
 import type { ChunkId, DigestName } from '../../formats/chunk-id.ts';
 import { digestOfFlags } from '../../formats/feature-flags.ts';
 import type { Digest, DigestStream } from '../../store/transforms.ts';
@@ -8,6 +9,11 @@ import type { Breather } from '../work/breathe.ts';
 import { type ReadArchiveOptions, readArchive } from './archive.ts';
 import type { ByteSource } from './byte-source.ts';
 
+export interface DigestArchiveOptions extends Omit<ReadArchiveOptions, 'skipPayloads'> {
+  /** Told of each event. */
+  readonly onEvent?: (event: CatarEvent) => void;
+}
+
 /**
  * Digest of the archive's bytes by the algorithm that the archive names, while its structure is
  * checked. Bytes behind the archive do not count.
@@ -16,7 +22,7 @@ import type { ByteSource } from './byte-source.ts';
 export async function digestArchive(
   source: ByteSource,
   digestFor: (name: DigestName) => Digest,
-  options: Omit<ReadArchiveOptions, 'skipPayloads'>,
+  options: DigestArchiveOptions,
 ): Promise<ChunkId> {
   let stream: DigestStream | undefined;
   let last = { offset: 0, bytes: new Uint8Array(0) };
@@ -49,6 +55,7 @@ export async function digestArchive(
       if (event.kind === 'enter') {
         stream ??= digestFor(digestOfFlags(event.node.featureFlags)).stream();
       }
+      options.onEvent?.(event);
       return undefined;
     },
     options,
@@ -76,7 +83,7 @@ export async function digestRange(
   for (let offset = start; offset < end; ) {
     throwIfAborted(options.signal);
     await options.breathe?.();
-    const bytes = await source.read(offset);
+    const bytes = await source.read(offset, end);
     if (bytes.length === 0) break;
     const wanted = bytes.subarray(0, end - offset);
     stream.update(wanted);

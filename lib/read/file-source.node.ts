@@ -1,4 +1,4 @@
-/** Byte sources on this machine: an open file, and standard input as a pipe. */
+/** Byte sources on this machine: an open file, bytes in memory, and a stream. */
 import { closeSync, fstatSync, readSync } from 'node:fs';
 import { PipelineError } from '../errors.ts';
 import { systemFailure } from '../os/system-error.node.ts';
@@ -22,6 +22,17 @@ export function openFileSource(descriptor: number, label: string): ByteSource {
       }
     },
     close: async () => closeSync(descriptor),
+  };
+}
+
+/** Bytes in memory, which must not change. */
+export function openBytesSource(bytes: Uint8Array, label: string): ByteSource {
+  return {
+    label,
+    seekable: true,
+    size: bytes.length,
+    read: async (offset) => bytes.subarray(offset, offset + BUFFER_LENGTH),
+    close: async () => {},
   };
 }
 

@@ -1,0 +1,63 @@
+/** The input of list, mtree and stat: a folder, an archive, or an index with its store. */
+
+import { subtreePath } from '../lib/api/subtree.ts';
+import type { VisitOptions } from '../lib/api/visit-tree.node.ts';
+import type { Context } from './context.ts';
+import {
+  inputOf,
+  kindOfName,
+  type OpenedInput,
+  openInput,
+  refuse,
+  STANDARD_STREAM,
+} from './kinds.ts';
+import type { Kind } from './options.ts';
+import { storeOptions } from './stores.ts';
+import { folderOptions } from './trees.ts';
+
+type TreeKind = 'archive' | 'archive-index' | 'directory';
+
+/** Settles what the input is. */
+function treeKind(
+  verb: string,
+  word: string,
+  input: OpenedInput,
+  what: Kind | undefined,
+): TreeKind {
+  if (what === 'blob' || what === 'blob-index') {
+    throw refuse(
+      `"${verb}" operation may only be combined with --what=archive, archive-index, or directory.`,
+    );
+  }
+  const kind = what ?? kindOfName(word);
+  if (input.stats.isDirectory()) {
+    if (kind === undefined || kind === 'directory') return 'directory';
+    throw refuse('Input is a directory, but attempted to list archive or index.');
+  }
+  if (kind === 'directory') {
+    throw refuse('Input is a regular file, but attempted to list it as directory.');
+  }
+  if (kind === 'archive' || kind === 'archive-index') return kind;
+  if (word === STANDARD_STREAM) return 'archive';
+  throw refuse('Input should be a directory, .catar or .caidx file. Refusing.');
+}
+
+/** Opens what the words name and says how it is to be read. */
+export function nameTree(verb: string, words: readonly string[], context: Context): VisitOptions {
+  const word = words[0] ?? '.';
+  const subtree = subtreePath(words[1]);
+  const input = openInput(word, (label) => `Failed to open "${label}"`);
+  const kind = treeKind(verb, word, input, context.options.what);
+  if (kind === 'directory' && subtree.length > 0) {
+    throw refuse('Subtree path only supported when listing archive or archive index.');
+  }
+  return {
+    ...inputOf(input),
+    ...storeOptions(word, context),
+    ...folderOptions(context),
+    kind,
+    subtree,
+    signal: context.signal,
+    onProgress: context.onProgress,
+  };
+}

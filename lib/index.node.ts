@@ -1,0 +1,20 @@
+/** The library: everything that `import ... from 'casync'` gives (spec/api.md). */
+export type { CatarNode, NodeType } from '../formats/catar-events.ts';
+export type { ChunkId, DigestName } from '../formats/chunk-id.ts';
+export type { ChunkSizes } from '../formats/chunk-sizes.ts';
+export { CasError, isCasError } from '../formats/errors.ts';
+export { escapeBytes } from '../formats/escape.ts';
+export { featureNames } from '../formats/feature-flags.ts';
+export { type DigestOptions, digest } from './api/digest.node.ts';
+export { type ExtractOptions, type ExtractResult, extract } from './api/extract.node.ts';
+export type { Input } from './api/input.node.ts';
+export type { InputKind, MadeKind, TreeKind } from './api/kinds.ts';
+export { type ListOptions, list } from './api/list.node.ts';
+export { type MakeOptions, type MakeResult, make } from './api/make.node.ts';
+export { type ManifestEntry, type ManifestOptions, manifest } from './api/manifest.node.ts';
+export { type StatOptions, type StatResult, stat } from './api/stat.node.ts';
+export type { StoreOptions } from './api/stores.node.ts';
+export type { TreeEntry } from './api/visit-tree.node.ts';
+export type { WorkOptions } from './api/work-options.ts';
+export type { ProgressEvent, ProgressSink } from './progress.ts';
+export type { CacheStatistics, ExtractStatistics, MakeStatistics } from './statistics.ts';
