@@ -16,7 +16,7 @@ import { folderFlags, packFolder } from './folder.node.ts';
 import { type OpenedFile, type OpenedInput, openInput, piecesOf, readIndex } from './input.node.ts';
 import { type InputKind, kindOfPath } from './kinds.ts';
 import { describeStoresForReading } from './stores.node.ts';
-import { type Subtree, subtreePath } from './subtree.ts';
+import { parentPath, type Subtree, subtreePath } from './subtree.ts';
 import {
   type ArchiveTree,
   forEachEvent,
@@ -149,6 +149,6 @@ async function tellEntries(
   path: Uint8Array,
   { onEntry, signal }: DigestOptions,
 ): Promise<void> {
-  const tell = createEntryTeller({ onEntry }, path);
+  const tell = createEntryTeller({ onEntry }, parentPath(path));
   await forEachEvent(tree, tell, { signal }, { contents: false, subtree: path });
 }

@@ -15,7 +15,7 @@ import { type FeatureMask, shownFlags } from './features.ts';
 import { type InputOptions, type OpenedInput, openInput, readIndex } from './input.node.ts';
 import { kindOfPath, type MadeKind } from './kinds.ts';
 import { describeStoresForReading, type StoreOptions } from './stores.node.ts';
-import { type Subtree, subtreePath } from './subtree.ts';
+import { lastName, parentPath, type Subtree, subtreePath } from './subtree.ts';
 import { type ArchiveTree, forEachEvent, indexPath, openArchive } from './tree.node.ts';
 
 export interface ExtractOptions extends InputOptions, StoreOptions, FeatureMask, EntryEvents {
@@ -52,7 +52,6 @@ export interface ExtractResult {
 }
 
 const NO_CHUNKS: ChunkCount = { chunkCount: 0, byteCount: 0 };
-const SLASH = 0x2f;
 
 /**
  * Extracts an archive, an archive index or a blob index. Entries of a tree are replaced one by one,
@@ -124,11 +123,6 @@ async function extractToBlob(
   });
 }
 
-/** The last component of a path; empty for the root. */
-function lastName(path: Uint8Array): Uint8Array {
-  return path.subarray(path.lastIndexOf(SLASH) + 1);
-}
-
 interface Restoring {
   readonly output: string;
   readonly subtree: Uint8Array;
@@ -141,7 +135,7 @@ function openExtractor(
   options: ExtractOptions,
 ): TreeExtractor {
   const { uidShift, undoImmutable = false, punchHoles = true } = options;
-  const onEntry = entriesThenFeatures(options, featureFlags, subtree);
+  const onEntry = entriesThenFeatures(options, featureFlags, parentPath(subtree));
   return new TreeExtractor(output, {
     run,
     replayFlags: shownFlags(featureFlags, options),

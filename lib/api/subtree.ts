@@ -1,4 +1,5 @@
 /** Paths inside of archives, as the library's functions take them. */
+import { concatBytes } from '../../formats/bytes.ts';
 
 const SLASH = 0x2f;
 
@@ -15,4 +16,20 @@ export function subtreePath(subtree: Subtree = ''): Uint8Array {
   if (path.at(-1) === SLASH) path.pop();
   const isRoot = path.length === 1 && path[0] === '.'.charCodeAt(0);
   return Uint8Array.from(isRoot ? [] : path);
+}
+
+/** The last name of a path; empty for the root. */
+export function lastName(path: Uint8Array): Uint8Array {
+  return path.subarray(path.lastIndexOf(SLASH) + 1);
+}
+
+/** The path without its last name; empty for the root and what is in it. */
+export function parentPath(path: Uint8Array): Uint8Array {
+  return path.subarray(0, Math.max(0, path.lastIndexOf(SLASH)));
+}
+
+/** A path below another one. */
+export function joinPaths(parent: Uint8Array, path: Uint8Array): Uint8Array {
+  if (parent.length === 0 || path.length === 0) return parent.length === 0 ? path : parent;
+  return concatBytes([parent, Uint8Array.of(SLASH), path]);
 }

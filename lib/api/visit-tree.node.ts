@@ -1,7 +1,7 @@
 /** Goes through a tree, or a part of it, with the paths of its entries. Used by list and manifest. */
 import type { CatarEvent, CatarNode } from '../../formats/catar-events.ts';
 import { PathTracker } from '../read/path-tracker.ts';
-import { type Subtree, subtreePath } from './subtree.ts';
+import { parentPath, type Subtree, subtreePath } from './subtree.ts';
 import {
   createFlagsReader,
   forEachEvent,
@@ -34,15 +34,13 @@ export interface Visitor {
   leave?(): Promise<void> | undefined;
 }
 
-const SLASH = 0x2f;
-
 /** @throws CasError `USAGE`, `NOT_IN_ARCHIVE`, `ABORTED`, and what reading throws */
 export async function visitTree(options: VisitOptions, visitor: Visitor): Promise<void> {
   const subtree = subtreePath(options.subtree);
   await withTree(options, async (tree) => {
     const flagsOf = createFlagsReader(tree, options);
     const tracker = new PathTracker();
-    if (subtree.length > 0) tracker.enter(subtree.subarray(0, subtree.lastIndexOf(SLASH)));
+    if (subtree.length > 0) tracker.enter(parentPath(subtree));
     const topDepth = tracker.depth + 1;
     const handle = (event: CatarEvent): Promise<void> | undefined => {
       if (event.kind === 'data') {
