@@ -12,7 +12,7 @@ const FIRST_AFTER_MS = 400;
 /** How often the line is renewed while nothing is reported: the rate sinks, the width may change. */
 const RENEW_MS = 500;
 const CLEAR_LINE = '\r\u001b[K';
-const CLEAR_BELOW = '\r\u001b[J';
+const CLEAR_BELOW = '\u001b[J';
 const LINE_UP = '\u001b[A';
 const ONE_SECOND_MS = 1000;
 
