@@ -14,9 +14,10 @@ export function openFileSource(descriptor: number, label: string): ByteSource {
     label,
     seekable: true,
     ...(stats.isFile() ? { size: stats.size } : {}),
-    async read(offset) {
+    async read(offset, end = offset + buffer.length) {
+      const length = end > offset ? Math.min(end - offset, buffer.length) : buffer.length;
       try {
-        return buffer.subarray(0, readSync(descriptor, buffer, 0, buffer.length, offset));
+        return buffer.subarray(0, readSync(descriptor, buffer, 0, length, offset));
       } catch (error) {
         throw systemFailure('read', error, label);
       }

@@ -1,56 +1,7 @@
 /** One part of a stream of archive events: the node at a path and everything below it. */
-import type { CatarEvent, CatarNode } from '../../formats/catar-events.ts';
+import type { CatarEvent } from '../../formats/catar-events.ts';
 import type { EventHandler } from './archive.ts';
 import { PathTracker } from './path-tracker.ts';
-
-/** Takes what lies within the part that is wanted. */
-export interface SubtreeVisitor {
-  /** @param depth 0 for the wanted node itself, 1 for its children */
-  enter(path: Uint8Array, node: CatarNode, depth: number): 'stop' | undefined;
-  data?(bytes: Uint8Array): void;
-  leave?(path: Uint8Array, node: CatarNode): void;
-}
-
-export interface SubtreeFilter {
-  handle(event: CatarEvent): 'stop' | undefined;
-  /** Whether the wanted node was there. */
-  readonly found: boolean;
-}
-
-/**
- * Passes on the events of the node at `wanted` (empty for the root) and of its descendants, with
- * their paths from the root of the archive. Says `stop` when nothing more can come.
- */
-export function createSubtreeFilter(wanted: Uint8Array, visitor: SubtreeVisitor): SubtreeFilter {
-  const tracker = new PathTracker();
-  const nodes: CatarNode[] = [];
-  let top = 0;
-  return {
-    get found() {
-      return top > 0;
-    },
-    handle(event) {
-      switch (event.kind) {
-        case 'enter':
-          tracker.enter(event.name);
-          nodes.push(event.node);
-          if (!tracker.isWithin(wanted)) return undefined;
-          top ||= tracker.depth;
-          return visitor.enter(tracker.path, event.node, tracker.depth - top);
-        case 'data':
-          if (tracker.isWithin(wanted)) visitor.data?.(event.bytes);
-          return undefined;
-        case 'leave': {
-          const node = nodes.pop();
-          const within = tracker.isWithin(wanted);
-          if (node && within) visitor.leave?.(tracker.path, node);
-          tracker.leave();
-          return within && nodes.length < top ? 'stop' : undefined;
-        }
-      }
-    },
-  };
-}
 
 export interface SubtreeEvents {
   readonly handle: EventHandler;
@@ -59,7 +10,8 @@ export interface SubtreeEvents {
 }
 
 /**
- * Like {@link createSubtreeFilter}, but passes on the events as they are.
+ * Passes on the events of the node at `wanted` (empty for the root) and of its descendants. Says `stop`
+ * when nothing more can come.
  * @param handle may return a promise, if the next event has to wait.
  */
 export function selectSubtree(
