@@ -19,13 +19,21 @@ import { PipelineError } from '../errors.ts';
 import { statPath } from '../os/file-stat.node.ts';
 import { errnoOf, systemFailure } from '../os/system-error.node.ts';
 import { startVolumeUpdate } from '../os/ubi.node.ts';
-import type { BlockTarget, TargetOptions } from './target.ts';
+import type { BlockTarget, HeldContent, TargetOptions } from './target.ts';
 import { openDeviceTarget } from './target-device.node.ts';
 import { openFileTarget } from './target-file.node.ts';
+import { openInPlaceTarget, openOldFile } from './target-in-place.node.ts';
 import { openStreamTarget } from './target-stream.node.ts';
 
 const DIRECTORY_REFUSED = 'Output is a directory, but attempted to extract blob index. Refusing.';
 const KIND_REFUSED = 'Output is neither a directory, a regular file, nor a block device. Refusing.';
+export interface OutputOptions extends TargetOptions {
+  /** What the output holds already need not be written again; default false. */
+  readonly keepOld?: boolean;
+  /** For a new file: one that is believed to hold nearly the same. */
+  readonly base?: HeldContent;
+}
+
 /** As many links in a row as Linux follows. */
 const MAX_LINKS = 40;
 
@@ -35,17 +43,35 @@ const MAX_LINKS = 40;
  *   output, which stays open.
  * @throws PipelineError `USAGE` if the output cannot take a blob, `TARGET_FULL` | `DENIED` | `IO`
  */
-export function openBlockTarget(output: string | number, options: TargetOptions): BlockTarget {
+export function openBlockTarget(output: string | number, options: OutputOptions): BlockTarget {
   if (typeof output === 'number') return openDescriptor(output, options);
   const { path, stats } = followLinks(output);
   if (stats === undefined) return openFileTarget(path, options);
-  if (stats.isFile()) return openFileTarget(path, { ...options, replaces: stats });
+  if (stats.isFile()) return openOverFile(path, stats, options);
   if (stats.isBlockDevice()) return openDeviceTarget(path, { ...options, label: output });
   if (stats.isCharacterDevice() && isUbiVolume(path)) {
     return openUbiVolume(path, { size: options.size, label: output });
   }
   const reason = stats.isDirectory() ? DIRECTORY_REFUSED : KIND_REFUSED;
   throw new PipelineError('USAGE', { subject: output, reason });
+}
+
+/** Shares blocks with the file that is there, or updates it in place, or writes another one. */
+function openOverFile(path: string, stats: Stats, options: OutputOptions): BlockTarget {
+  const old = options.keepOld ? openOldFile(path) : undefined;
+  if (old === undefined) return openFileTarget(path, { ...options, replaces: stats });
+  try {
+    const target = openFileTarget(path, { ...options, replaces: stats, base: old });
+    if (target.held === undefined) {
+      void target.discard();
+      return openInPlaceTarget(path, old, options);
+    }
+    closeSync(old.descriptor);
+    return target;
+  } catch (error) {
+    closeSync(old.descriptor);
+    throw error;
+  }
 }
 
 function openDescriptor(fd: number, options: TargetOptions): BlockTarget {

@@ -1,13 +1,14 @@
 /** Blob output to a block device, in place: what lies behind the blob on the device stays. */
-import { closeSync, constants, fsyncSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, constants, fsyncSync, openSync } from 'node:fs';
 import { about } from '../../formats/errors.ts';
 import { PipelineError } from '../errors.ts';
-import { statDescriptor } from '../os/file-stat.node.ts';
+import { blockDeviceSize } from '../os/block-device.node.ts';
 import { punchHole } from '../os/holes.node.ts';
 import { systemFailure } from '../os/system-error.node.ts';
 import { writeFully } from '../os/write.node.ts';
 import { isZero } from './sparse.node.ts';
-import type { BlockTarget, TargetOptions } from './target.ts';
+import { type BlockTarget, NO_COUNTS, type TargetCounts, type TargetOptions } from './target.ts';
+import { openUpdateTarget } from './target-update.node.ts';
 
 const SECTOR_SIZE = 512;
 /** Shorter runs of zeros are written: a command to the device costs more than that. */
@@ -16,13 +17,15 @@ const ZEROS = new Uint8Array(1 << 20);
 
 /**
  * @param device path, or a descriptor open for writing, which is not closed.
+ * @param options.keepOld write only what differs from what the device holds; a descriptor must be open
+ * for reading, too, then
  * @throws PipelineError `TARGET_FULL` if the device is too small, before anything is written
  */
 export function openDeviceTarget(
   device: string | number,
-  options: TargetOptions & { readonly label: string },
+  options: TargetOptions & { readonly label: string; readonly keepOld?: boolean },
 ): BlockTarget {
-  const { label } = options;
+  const { label, size, keepOld = false } = options;
   const fd = typeof device === 'number' ? device : openPath(device, label);
   try {
     checkSize(fd, options.size, label);
@@ -30,7 +33,8 @@ export function openDeviceTarget(
     if (typeof device === 'string') closeSync(fd);
     throw error;
   }
-  return new DeviceTarget(fd, { ...options, close: typeof device === 'string' });
+  const target = new DeviceTarget(fd, { ...options, close: typeof device === 'string' });
+  return keepOld ? openUpdateTarget(target, { descriptor: fd, size }) : target;
 }
 
 interface DeviceOptions extends TargetOptions {
@@ -40,6 +44,7 @@ interface DeviceOptions extends TargetOptions {
 
 class DeviceTarget implements BlockTarget {
   readonly label: string;
+  #holeBytes = 0;
   readonly #fd: number;
   readonly #close: boolean;
   #canPunch: boolean;
@@ -50,6 +55,10 @@ class DeviceTarget implements BlockTarget {
     this.#fd = fd;
     this.#close = options.close;
     this.#canPunch = options.punchHoles ?? true;
+  }
+
+  get counts(): TargetCounts {
+    return { ...NO_COUNTS, holeBytes: this.#holeBytes };
   }
 
   async write(bytes: Uint8Array, offset: number): Promise<void> {
@@ -97,6 +106,7 @@ class DeviceTarget implements BlockTarget {
     } catch (error) {
       throw about(this.label, error);
     }
+    if (this.#canPunch) this.#holeBytes += length;
     return this.#canPunch;
   }
 }
@@ -110,14 +120,7 @@ function openPath(path: string, label: string): number {
 }
 
 function checkSize(fd: number, size: number, label: string): void {
-  const { rdevMajor, rdevMinor } = statDescriptor(fd);
-  let sectors: string;
-  try {
-    sectors = readFileSync(`/sys/dev/block/${rdevMajor}:${rdevMinor}/size`, 'latin1');
-  } catch (error) {
-    throw systemFailure('determine size of block device', error, label);
-  }
-  const available = Number.parseInt(sectors, 10) * SECTOR_SIZE;
+  const available = blockDeviceSize(fd, label);
   if (size <= available) return;
   const reason = `the blob has ${size} bytes, the device has ${available}`;
   throw new PipelineError('TARGET_FULL', { subject: label, step: 'write', reason });

@@ -1,19 +1,31 @@
 /**
  * Blob output to a regular file, new or replacing an older one: written under a temporary name in
  * the same folder and renamed when complete, so that there is only ever the old or the new content
- * (spec/promises.md, 3 and 8).
+ * (spec/promises.md, 3 and 8). Where the file system can share blocks, the temporary file begins as a
+ * copy of what is there, and only what differs is written.
  */
-import { fchmodSync, fchownSync, ftruncateSync, type Stats, statfsSync, writeSync } from 'node:fs';
+import { fchmodSync, fchownSync, ftruncateSync, type Stats, statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { type DurableFile, openDurableFile } from '../../store/backends/durable-write.node.ts';
 import { PipelineError } from '../errors.ts';
+import { cloneRange } from '../os/clone.node.ts';
 import { systemFailure } from '../os/system-error.node.ts';
+import { FileBlocks } from './file-blocks.node.ts';
 import { dataSpans } from './sparse.node.ts';
-import type { BlockTarget, TargetOptions } from './target.ts';
+import type {
+  BlockOrigin,
+  BlockTarget,
+  HeldContent,
+  TargetCounts,
+  TargetOptions,
+} from './target.ts';
+import { openUpdateTarget } from './target-update.node.ts';
 
 export interface FileTargetOptions extends TargetOptions {
   /** Attributes of the regular file that is to be replaced. */
   readonly replaces?: Stats;
+  /** A file that is believed to hold nearly the same; the output begins as a copy of it. */
+  readonly base?: HeldContent;
 }
 
 /**
@@ -27,78 +39,118 @@ const LARGEST_SHARE = 15 / 16;
  * @throws PipelineError `TARGET_FULL` if the file cannot fit; StorageError
  */
 export function openFileTarget(path: string, options: FileTargetOptions): BlockTarget {
-  const budget = allowance(path, options);
-  const file = openDurableFile(path, { mode: options.replaces === undefined ? 0o666 : 0o600 });
+  const { base, reflink = true, replaces, size } = options;
+  const file = openDurableFile(path, { mode: replaces === undefined ? 0o666 : 0o600 });
+  const { descriptor } = file;
   try {
-    // What is not written reads as zeros from now on.
-    ftruncateSync(file.descriptor, options.size);
+    const shares = base !== undefined && reflink && takeBlocks(descriptor, base);
+    const budget = shares ? Math.floor(freeBytes(path) * LARGEST_SHARE) : allowance(path, options);
+    // What is not there reads as zeros from now on.
+    ftruncateSync(descriptor, size);
+    const heldSize = shares ? Math.min(base.size, size) : 0;
+    const target = new FileTarget(path, { ...options, file, budget, heldSize });
+    return shares ? openUpdateTarget(target, { descriptor, size: heldSize }) : target;
   } catch (error) {
     file.discard();
-    throw systemFailure('set length', error, path);
+    throw error instanceof PipelineError ? error : systemFailure('set length', error, path);
   }
-  return new FileTarget(path, { ...options, file, budget });
+}
+
+/** @returns false where blocks cannot be shared */
+function takeBlocks(descriptor: number, base: HeldContent): boolean {
+  return base.size > 0 && cloneRange(base.descriptor, descriptor, { from: 0, to: 0, length: 0 });
 }
 
 interface OpenedFile extends FileTargetOptions {
   readonly file: DurableFile;
   /** Bytes that may be written, where the promised size does not fit. */
   readonly budget: number;
+  /** Bytes that it shares with its base. */
+  readonly heldSize: number;
 }
 
 class FileTarget implements BlockTarget {
   readonly label: string;
   readonly #file: DurableFile;
+  readonly #blocks: FileBlocks;
+  readonly #options: OpenedFile;
   readonly #punchHoles: boolean;
-  readonly #replaces: Stats | undefined;
-  readonly #durable: boolean;
   #budget: number;
+  #holeBytes = 0;
+  #sharedBytes: number;
+  #isTouched = false;
 
   constructor(path: string, options: OpenedFile) {
     this.label = path;
+    this.#options = options;
     this.#file = options.file;
+    this.#blocks = new FileBlocks(options.file.descriptor, path, options.reflink ?? true);
     this.#punchHoles = options.punchHoles ?? true;
-    this.#replaces = options.replaces;
-    this.#durable = options.durable ?? false;
     this.#budget = options.budget;
+    this.#sharedBytes = options.heldSize;
   }
 
-  async write(bytes: Uint8Array, offset: number): Promise<void> {
+  get counts(): TargetCounts {
+    return { holeBytes: this.#holeBytes, reflinkBytes: this.#sharedBytes, keptBytes: 0 };
+  }
+
+  async write(bytes: Uint8Array, offset: number, origin?: BlockOrigin): Promise<void> {
+    this.#touch(offset, bytes.length);
+    if (origin !== undefined && this.#blocks.share(bytes, offset, origin)) {
+      this.#sharedBytes += bytes.length;
+      return;
+    }
     const whole = [{ start: 0, end: bytes.length }];
-    const spans = this.#punchHoles ? dataSpans(bytes, offset) : whole;
+    const spans = this.#punchHoles && this.#isBlank ? dataSpans(bytes, offset) : whole;
+    let written = 0;
     for (const { start, end } of spans) {
+      written += end - start;
       this.#budget -= end - start;
       if (this.#budget < 0) throw tooLarge(this.label);
-      writeRange(this.#file.descriptor, bytes.subarray(start, end), offset + start, this.label);
+      this.#blocks.write(bytes.subarray(start, end), offset + start);
     }
+    this.#holeBytes += bytes.length - written;
   }
 
   async zero(offset: number, length: number): Promise<void> {
-    if (this.#punchHoles) return;
+    this.#touch(offset, length);
+    if (this.#punchHoles && (this.#isBlank || this.#blocks.punch(offset, length))) {
+      this.#holeBytes += length;
+      return;
+    }
     const zeros = Buffer.alloc(Math.min(length, 1 << 20));
     for (let done = 0; done < length; done += zeros.length) {
-      await this.write(zeros.subarray(0, length - done), offset + done);
+      this.#budget -= Math.min(zeros.length, length - done);
+      if (this.#budget < 0) throw tooLarge(this.label);
+      this.#blocks.write(zeros.subarray(0, length - done), offset + done);
     }
   }
 
-  /** The place of an older file is taken only by bytes that a power cut cannot undo. */
+  /**
+   * The place of an older file is taken only by bytes that a power cut cannot undo. A file that would
+   * be the same stays.
+   */
   async commit(): Promise<void> {
-    const old = this.#replaces;
-    if (old !== undefined) takeOver(this.#file.descriptor, old, this.label);
-    await this.#file.commit({ sync: old !== undefined || this.#durable });
+    const { replaces, heldSize, size, base, durable = false } = this.#options;
+    const isSame = !this.#isTouched && heldSize === size && base?.size === size;
+    if (replaces !== undefined && isSame) return this.discard();
+    if (replaces !== undefined) takeOver(this.#file.descriptor, replaces, this.label);
+    await this.#file.commit({ sync: replaces !== undefined || durable });
   }
 
   async discard(): Promise<void> {
     this.#file.discard();
   }
-}
 
-function writeRange(fd: number, bytes: Uint8Array, offset: number, label: string): void {
-  try {
-    for (let done = 0; done < bytes.length; ) {
-      done += writeSync(fd, bytes, done, bytes.length - done, offset + done);
-    }
-  } catch (error) {
-    throw systemFailure('write', error, label);
+  /** Nothing but zeros is where nothing was written. */
+  get #isBlank(): boolean {
+    return this.#options.heldSize === 0;
+  }
+
+  #touch(offset: number, length: number): void {
+    this.#isTouched = true;
+    const { heldSize } = this.#options;
+    this.#sharedBytes -= Math.max(0, Math.min(offset + length, heldSize) - offset);
   }
 }
 

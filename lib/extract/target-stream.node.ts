@@ -3,7 +3,7 @@ import { closeSync } from 'node:fs';
 import { about } from '../../formats/errors.ts';
 import { writeFully } from '../os/write.node.ts';
 import { HOLE_BLOCK } from './sparse.node.ts';
-import type { BlockTarget } from './target.ts';
+import { type BlockTarget, NO_COUNTS } from './target.ts';
 
 export interface StreamTargetOptions {
   readonly label: string;
@@ -37,7 +37,9 @@ export function openStreamTarget(fd: number, options: StreamTargetOptions): Bloc
 
   return {
     label,
-    write,
+    isStream: true,
+    counts: NO_COUNTS,
+    write: (bytes, offset) => write(bytes, offset),
     async zero(offset, length) {
       for (let done = 0; done < length; done += ZEROS.length) {
         await write(ZEROS.subarray(0, length - done), offset + done);

@@ -1,12 +1,18 @@
 /**
- * Reads the chunks of an index front to back and ahead of its user: several in a row make a batch, and
- * as many batches are on their way as the ring has room for. Used by whatever reads behind an index.
+ * Reads the chunks of an index ahead of its user: several make a batch, and as many batches are on
+ * their way as the ring has room for. Used by whatever reads behind an index.
  */
 import { CHUNK_ID_LENGTH } from '../../formats/chunk-id.ts';
 import type { ChunkIndex } from '../../formats/chunk-index.ts';
 import type { ChunkSource } from '../../store/chunk-store.ts';
+import { KERNEL_BYTES } from '../chunking/kernel/kernel.ts';
+import type { ChunkerName } from '../chunking/scanner-choice.ts';
 import type { LocalStoreDescription } from '../local-store.node.ts';
+import type { Seed, SeedPart } from '../seed/seed.ts';
+import type { ChunkCount } from '../statistics.ts';
 import { openJobPool, WORTH_THREADS } from '../work/job-pool.node.ts';
+import { FETCHED } from '../work/jobs/fetch-chunks.node.ts';
+import type { FileRange, FoundChunks } from '../work/jobs/find-chunks.node.ts';
 import type { JobPool } from '../work/jobs.node.ts';
 import { SegmentRing } from '../work/segment-ring.ts';
 import { unattended } from '../work/unattended.ts';
@@ -14,32 +20,44 @@ import { unattended } from '../work/unattended.ts';
 export interface ChunkReaderOptions {
   /** Where chunks come from. An opened source works without threads only, and stays open. */
   readonly source: readonly LocalStoreDescription[] | ChunkSource;
+  /** Asked in this order before the source; they stay open. */
+  readonly seeds?: readonly Seed[];
   /** Threads besides the caller's; 0 for none. */
   readonly threadCount: number;
+  /** How file seeds are cut; the chunker of the index does not stand in it. buzhash if left out. */
+  readonly chunker?: ChunkerName;
 }
 
-/** Chunks that follow one another, on their way into the memory. */
+/** Chunks on their way into the memory. */
 export interface ChunkBatch {
-  /** Number of the first chunk. */
-  readonly first: number;
-  /** Chunks in the batch. */
-  readonly count: number;
-  /** Offset of its first byte behind the index. */
-  readonly start: number;
+  /** Numbers of the chunks, rising. */
+  readonly chunks: readonly number[];
   /** Bytes in the batch. */
   readonly length: number;
-  /** Resolves when all of it is there and verified. @throws as ChunkSource.get, with the chunk's id */
-  readonly ready: Promise<void>;
-  /** The bytes, valid until {@link release}. */
+  /**
+   * Resolves when all of it is there and verified, to one of FETCHED for each chunk.
+   * @throws as ChunkSource.get, with the chunk's id
+   */
+  readonly ready: Promise<Uint8Array>;
+  /** The bytes of the chunks, one behind the other, valid until {@link release}. */
   readonly bytes: Uint8Array;
+  /** The file that chunk number `i` of the batch comes from, if a seed has it and it lies in one piece. */
+  originOf(i: number): SeedPart | undefined;
   /** Frees the memory; to be called once, after `ready`. */
   release(): void;
 }
 
+export interface FetchOptions {
+  /** Where seeds may have a chunk; asks the seeds of the reader if left out. */
+  readonly partsOf?: (chunk: number) => readonly SeedPart[] | undefined;
+  /** Leave out what the seeds do not have. */
+  readonly fromSeedsOnly?: boolean;
+}
+
 /** A batch ends with the chunk that makes it this long. */
-const BATCH_LENGTH = 1024 * 1024;
+export const BATCH_LENGTH = 1024 * 1024;
 /** Chunks in a batch at most, if they are tiny. */
-const BATCH_COUNT = 256;
+export const BATCH_COUNT = 256;
 /** Bytes that the ring may have, if chunks are so large that it would otherwise become larger. */
 const LARGE_RING = 128 * 1024 * 1024;
 
@@ -47,6 +65,8 @@ const LARGE_RING = 128 * 1024 * 1024;
 const FEWEST_SLOTS = 2;
 /** Besides two for each thread: enough for the user of the bytes to be late for a while. */
 const MORE_SLOTS = 14;
+/** Bytes that the hash of the chunker needs. */
+const SMALLEST_WINDOW = 48;
 
 export class ChunkReader {
   readonly index: ChunkIndex;
@@ -55,19 +75,37 @@ export class ChunkReader {
   /** Batches that can be on their way at a time. */
   readonly slotCount: number;
   readonly #ring: SegmentRing;
+  readonly #seeds: readonly Seed[];
+  readonly #longestChunk: number;
+  readonly #counts = { fromSeed: count(), fromStore: count() };
 
-  constructor(index: ChunkIndex, { source, threadCount }: ChunkReaderOptions) {
+  constructor(index: ChunkIndex, options: ChunkReaderOptions) {
+    const { source, seeds = [], threadCount, chunker = 'buzhash' } = options;
     this.index = index;
-    const slotSize = BATCH_LENGTH + longestChunk(index);
+    this.#seeds = seeds;
+    this.#longestChunk = Math.max(longestChunk(index), SMALLEST_WINDOW);
+    const slotSize = BATCH_LENGTH + this.#longestChunk;
     const wanted = threadCount === 0 ? FEWEST_SLOTS : 2 * threadCount + MORE_SLOTS;
     this.slotCount = Math.max(FEWEST_SLOTS, Math.min(wanted, Math.floor(LARGE_RING / slotSize)));
-    this.#ring = new SegmentRing({ reservedSize: 0, slotSize, slotCount: this.slotCount });
-    const setup = { memory: this.#ring.memory, digest: index.digest };
+    const { slotCount } = this;
+    this.#ring = new SegmentRing({ reservedSize: KERNEL_BYTES, slotSize, slotCount });
+    const chunking = { chunker, chunkSizes: index.chunkSizes };
+    const setup = { memory: this.#ring.memory, digest: index.digest, chunking };
     this.pool =
       'get' in source
         ? openJobPool(setup, 0, { source })
         : openJobPool({ ...setup, sources: source }, threadCount);
     if (index.totalSize >= WORTH_THREADS) this.pool.start();
+  }
+
+  /** Chunks that seeds have had so far. */
+  get fromSeeds(): ChunkCount {
+    return this.#counts.fromSeed;
+  }
+
+  /** Chunks that came from stores so far. */
+  get fromStores(): ChunkCount {
+    return this.#counts.fromStore;
   }
 
   /** How many chunks make up the batch that begins with chunk `first`. */
@@ -79,32 +117,93 @@ export class ChunkReader {
     return next - first;
   }
 
-  /** Begins to fetch `count` chunks. */
-  async fetch(first: number, count: number): Promise<ChunkBatch> {
+  /** Begins to fetch chunks: rising numbers, no more bytes than a batch has. */
+  async fetch(chunks: readonly number[], options: FetchOptions = {}): Promise<ChunkBatch> {
     const { index } = this;
     const address = await this.#ring.acquire();
-    const start = index.start(first);
-    const length = index.end(first + count - 1) - start;
-    const digests = new Uint8Array(count * CHUNK_ID_LENGTH);
-    const lengths: number[] = [];
-    for (let i = 0; i < count; i++) {
-      digests.set(index.idBytes(first + i), i * CHUNK_ID_LENGTH);
-      lengths.push(index.size(first + i));
+    const digests = new Uint8Array(chunks.length * CHUNK_ID_LENGTH);
+    for (const [i, chunk] of chunks.entries()) {
+      digests.set(index.idBytes(chunk), i * CHUNK_ID_LENGTH);
     }
-    const ready = unattended(this.pool.run('fetchChunks', { digests, lengths, address }));
+    const lengths = chunks.map((chunk) => index.size(chunk));
+    const length = lengths.reduce((sum, size) => sum + size, 0);
+    const { partsOf = this.#partsInSeeds, fromSeedsOnly = false } = options;
+    const asksSeeds = options.partsOf !== undefined || this.#seeds.length > 0;
+    const parts = asksSeeds ? chunks.map(partsOf) : undefined;
+    const input = { digests, lengths, address, fromSeedsOnly, ...(parts ? { parts } : {}) };
+    const ready = unattended(this.pool.run('fetchChunks', input).then(this.#counting(lengths)));
     const bytes = this.#ring.view(address, length);
+    const originOf = (i: number): SeedPart | undefined => onePiece(parts?.[i]);
     const release = (): void => this.#ring.release(address);
-    return { first, count, start, length, ready, bytes, release };
+    return { chunks, length, ready, bytes, originOf, release };
+  }
+
+  /**
+   * Cuts ranges of a file as the stream behind the index was cut.
+   * @param file a descriptor open for reading, and how many bytes of it count
+   */
+  async findChunks(
+    file: { readonly descriptor: number; readonly size: number },
+    ranges: readonly FileRange[],
+  ): Promise<FoundChunks> {
+    const address = await this.#ring.acquire();
+    const { slotSize } = this.#ring;
+    const longest = this.#longestChunk;
+    const { descriptor, size: fileSize } = file;
+    const input = { descriptor, fileSize, ranges, address, slotSize, longestChunk: longest };
+    try {
+      return await this.pool.run('findChunks', input);
+    } finally {
+      this.#ring.release(address);
+    }
   }
 
   /** Ends what is still going on. */
   close(): Promise<void> {
     return this.pool.close();
   }
+
+  readonly #partsInSeeds = (chunk: number): readonly SeedPart[] | undefined => {
+    const id = this.index.id(chunk);
+    for (const seed of this.#seeds) {
+      const parts = seed.find(id);
+      if (parts !== undefined) return parts;
+    }
+    return undefined;
+  };
+
+  #counting(lengths: readonly number[]): (outcome: Uint8Array) => Uint8Array {
+    return (outcome) => {
+      for (const [i, length] of lengths.entries()) {
+        if (outcome[i] === FETCHED.fromSeed) add(this.#counts.fromSeed, length);
+        if (outcome[i] === FETCHED.fromStore) add(this.#counts.fromStore, length);
+      }
+      return outcome;
+    };
+  }
 }
 
+function onePiece(parts: readonly SeedPart[] | undefined): SeedPart | undefined {
+  return parts?.length === 1 && parts[0].path === undefined ? parts[0] : undefined;
+}
+
+interface MutableCount {
+  chunkCount: number;
+  byteCount: number;
+}
+
+function count(): MutableCount {
+  return { chunkCount: 0, byteCount: 0 };
+}
+
+function add(to: MutableCount, length: number): void {
+  to.chunkCount += 1;
+  to.byteCount += length;
+}
+
+/** The longest chunk that the index has, or that a seed of the same chunk sizes can give. */
 function longestChunk(index: ChunkIndex): number {
-  let longest = 0;
+  let longest = Math.min(index.chunkSizes.max, index.totalSize);
   for (let i = 0; i < index.count; i++) longest = Math.max(longest, index.size(i));
   return longest;
 }

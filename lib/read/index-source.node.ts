@@ -4,6 +4,7 @@
  */
 import type { ChunkIndex } from '../../formats/chunk-index.ts';
 import { throwIfAborted } from '../errors.ts';
+import type { ChunkCount } from '../statistics.ts';
 import type { JobPool } from '../work/jobs.node.ts';
 import { unattended } from '../work/unattended.ts';
 import type { ByteSource } from './byte-source.ts';
@@ -19,6 +20,8 @@ export interface IndexSourceOptions extends ChunkReaderOptions {
 export interface IndexSource extends ByteSource {
   /** Where the chunks are fetched; also for jobs that use what was read. */
   readonly pool: JobPool;
+  /** Chunks that came from seeds and from stores so far. */
+  readonly counts: { readonly fromSeeds: ChunkCount; readonly fromStores: ChunkCount };
 }
 
 /** Opens the bytes behind `index`; each chunk is verified before any of its bytes is given out. */
@@ -29,13 +32,14 @@ export function openIndexSource(index: ChunkIndex, options: IndexSourceOptions):
   return {
     label,
     pool: reader.pool,
+    counts: reader,
     size: index.totalSize,
     seekable: true,
     async read(offset) {
       if (offset >= index.totalSize) return new Uint8Array(0);
       throwIfAborted(signal);
       const batch = await ahead.take(index.chunkAt(offset));
-      return batch.bytes.subarray(offset - batch.start);
+      return batch.bytes.subarray(offset - index.start(batch.chunks[0]));
     },
     close: () => reader.close(),
   };
@@ -60,7 +64,7 @@ class ReadAhead {
     for (;;) {
       const current = this.#current;
       if (current !== undefined && holds(current, chunk)) return current;
-      if (current !== undefined && chunk !== current.first + current.count) await this.#jump(chunk);
+      if (current !== undefined && chunk !== lastOf(current) + 1) await this.#jump(chunk);
       current?.release();
       this.#current = undefined;
       this.#fill(chunk);
@@ -88,7 +92,8 @@ class ReadAhead {
     if (this.#batches.length === 0) this.#next = chunk;
     while (this.#batches.length < this.#depth && this.#next < index.count) {
       const count = this.#depth === 1 ? 1 : this.#reader.batchCount(this.#next);
-      this.#batches.push(unattended(this.#reader.fetch(this.#next, count)));
+      const chunks = Array.from({ length: count }, (_, i) => this.#next + i);
+      this.#batches.push(unattended(this.#reader.fetch(chunks)));
       this.#next += count;
     }
     this.#depth = Math.min(this.#depth + 1, slotCount);
@@ -96,5 +101,9 @@ class ReadAhead {
 }
 
 function holds(batch: ChunkBatch, chunk: number): boolean {
-  return chunk >= batch.first && chunk < batch.first + batch.count;
+  return chunk >= batch.chunks[0] && chunk <= lastOf(batch);
+}
+
+function lastOf({ chunks }: ChunkBatch): number {
+  return chunks[chunks.length - 1];
 }

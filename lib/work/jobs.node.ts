@@ -1,9 +1,12 @@
 /** The jobs that threads can be asked to do, by name. A pipeline sends them to a pool. */
+import { cutSpans } from './jobs/cut-spans.node.ts';
 import { fetchChunks } from './jobs/fetch-chunks.node.ts';
+import { findChunks } from './jobs/find-chunks.node.ts';
 import { packEntries } from './jobs/pack-entries.node.ts';
 import { restoreEntries } from './jobs/restore-entries.node.ts';
 import { scanSegment } from './jobs/scan-segment.node.ts';
 import {
+  digestChunks,
   digestStream,
   digestZeros,
   finishDigest,
@@ -22,7 +25,10 @@ export const JOBS = {
   digestZeros,
   finishDigest,
   flushStore,
+  cutSpans,
+  digestChunks,
   fetchChunks,
+  findChunks,
   packEntries,
   restoreEntries,
   verifyChunks,

@@ -11,7 +11,7 @@ import { systemErrorCode, toStorageError } from '../system-error.node.ts';
 
 const sync = promisify(fs.fsync);
 
-const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_RDONLY, O_WRONLY } = fs.constants;
+const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_RDONLY, O_RDWR } = fs.constants;
 const MAX_NAME_LENGTH = 255;
 const RANDOM_LENGTH = 8;
 /** Folders that may be written but not read, and file systems that do not sync folders. */
@@ -19,7 +19,7 @@ const UNSYNCABLE = new Set(['EACCES', 'EINVAL', 'ENOTSUP', 'EOPNOTSUPP']);
 
 /** A file that is being written and not visible under its name yet. */
 export interface DurableFile {
-  /** Open for writing. */
+  /** Open for writing and reading. */
   readonly descriptor: number;
   /**
    * Makes the file visible under its name, replacing what is there; with `sync`, also durable.
@@ -83,9 +83,9 @@ function temporaryName(name: string): string {
   return `.#${kept}${randomBytes(RANDOM_LENGTH).toString('hex')}`;
 }
 
-/** A new file, open for writing. The umask is applied. */
+/** A new file, open for writing and reading. The umask is applied. */
 export function createExclusively(path: string, mode: number): number {
-  return fs.openSync(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
+  return fs.openSync(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
 }
 
 /** Makes the names in a folder durable. */

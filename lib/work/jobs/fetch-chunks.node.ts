@@ -1,11 +1,13 @@
 /**
- * Job of everything that reads chunks: fetches some that follow one another, verified, into the shared
- * memory.
+ * Job of everything that reads chunks: fetches some of them, verified, into the shared memory, from
+ * seeds where they have them, else from the stores.
  */
 import { CHUNK_ID_LENGTH, type ChunkId, chunkIdFromBytes } from '../../../formats/chunk-id.ts';
 import { CasError, isCasError } from '../../../formats/errors.ts';
 import { ChunkDamaged } from '../../../store/errors.ts';
 import { copyBytes } from '../../os/memory.node.ts';
+import { readParts } from '../../seed/read-parts.node.ts';
+import type { SeedPart } from '../../seed/seed.ts';
 import type { JobContext } from '../job-context.node.ts';
 
 export interface FetchChunksInput {
@@ -15,17 +17,39 @@ export interface FetchChunksInput {
   readonly lengths: readonly number[];
   /** Where they shall be in the shared memory, one behind the other. */
   readonly address: number;
+  /** For each chunk, where a seed may have it. */
+  readonly parts?: readonly (readonly SeedPart[] | undefined)[];
+  /** Leave out what the seeds do not have. */
+  readonly fromSeedsOnly?: boolean;
 }
 
-/** @throws ChunkMissing | ChunkDamaged | StorageError with the id of the chunk; PipelineError */
-export async function fetchChunks(context: JobContext, input: FetchChunksInput): Promise<void> {
-  const { digests, lengths, address } = input;
+/** What became of a chunk, as a byte for each of them. */
+export const FETCHED = { notThere: 0, fromSeed: 1, fromStore: 2 } as const;
+
+/**
+ * @returns one of {@link FETCHED} for each chunk
+ * @throws ChunkMissing | ChunkDamaged | StorageError with the id of the chunk; PipelineError
+ */
+export async function fetchChunks(
+  context: JobContext,
+  input: FetchChunksInput,
+): Promise<Uint8Array> {
+  const { digests, lengths, address, parts, fromSeedsOnly } = input;
+  const outcome = new Uint8Array(lengths.length);
   let start = address;
   for (const [i, length] of lengths.entries()) {
     const id = chunkIdFromBytes(digests, i * CHUNK_ID_LENGTH);
-    await fetchChunk(context, id, context.bytes(start, length));
+    const into = context.bytes(start, length);
+    const seedParts = parts?.[i];
+    if (seedParts && readParts(seedParts, into) && context.digest.hash(into) === id) {
+      outcome[i] = FETCHED.fromSeed;
+    } else if (!fromSeedsOnly) {
+      await fetchChunk(context, id, into);
+      outcome[i] = FETCHED.fromStore;
+    }
     start += length;
   }
+  return outcome;
 }
 
 async function fetchChunk(context: JobContext, id: ChunkId, into: Uint8Array): Promise<void> {

@@ -7,7 +7,7 @@ import { FEATURE } from '../../../formats/feature-flags.ts';
 import { createDigest } from '../../../lib/digest/digest.node.ts';
 import { assembleBlob } from '../../../lib/extract/assemble.node.ts';
 import { openBlockTarget } from '../../../lib/extract/open-target.node.ts';
-import type { BlockTarget } from '../../../lib/extract/target.ts';
+import { type BlockTarget, NO_COUNTS } from '../../../lib/extract/target.ts';
 import type { ProgressEvent, ProgressSink } from '../../../lib/progress.ts';
 import type { ChunkSource } from '../../../store/chunk-store.ts';
 import { ChunkMissing } from '../../../store/errors.ts';
@@ -89,6 +89,7 @@ function recordingTarget(size: number) {
   const calls: string[] = [];
   const target: BlockTarget = {
     label: 'memory',
+    counts: NO_COUNTS,
     write: (bytes, offset) => {
       written.set(bytes, offset);
     },
