@@ -3,7 +3,7 @@
  * other output and in the end (spec/command-line.md, "Progress").
  */
 import type { ProgressEvent, ProgressSink } from '../lib/progress.ts';
-import { createRateMeter, type RateMeter } from './rate-meter.ts';
+import { createRateMeter } from './rate-meter.ts';
 import { sizeText } from './size-text.ts';
 
 const INTERVAL_MS = 200;
@@ -14,7 +14,6 @@ const RENEW_MS = 500;
 const CLEAR_LINE = '\r\u001b[K';
 const CLEAR_BELOW = '\u001b[J';
 const LINE_UP = '\u001b[A';
-const ONE_SECOND_MS = 1000;
 
 export interface ProgressBar {
   readonly sink: ProgressSink;
@@ -74,7 +73,7 @@ export function progressText(
 
 /** A bar on `terminal`; renews itself until it is closed, without keeping the process alive. */
 export function openProgressBar(terminal: Terminal): ProgressBar {
-  let meter: RateMeter | undefined;
+  let meter = createRateMeter(terminal.now(), 0);
   let latest: ProgressEvent | undefined;
   let nextAtMs = terminal.now() + FIRST_AFTER_MS;
   let shownLength = 0;
@@ -87,7 +86,7 @@ export function openProgressBar(terminal: Terminal): ProgressBar {
   };
   const draw = (): void => {
     const nowMs = terminal.now();
-    if (latest === undefined || meter === undefined || nowMs < nextAtMs) return;
+    if (latest === undefined || nowMs < nextAtMs) return;
     nextAtMs = nowMs + INTERVAL_MS;
     const bytesPerSecond = meter.bytesPerSecond(nowMs);
     const before = erased();
@@ -107,9 +106,11 @@ export function openProgressBar(terminal: Terminal): ProgressBar {
     clear,
     sink(event) {
       const nowMs = terminal.now();
-      if (latest?.phase !== event.phase) meter = createRateMeter(nowMs, ONE_SECOND_MS);
+      if (latest !== undefined && latest.phase !== event.phase) {
+        meter = createRateMeter(nowMs, event.doneBytes);
+      }
       latest = event;
-      meter?.report(event.doneBytes, nowMs);
+      meter.report(event.doneBytes, nowMs);
       draw();
     },
     close() {
