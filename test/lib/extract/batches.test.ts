@@ -7,6 +7,7 @@ import { maskFlags } from '../../../formats/feature-flags.ts';
 import { PipelineError } from '../../../lib/errors.ts';
 import type { RunRestore } from '../../../lib/extract/batch-sink.node.ts';
 import { readBatch } from '../../../lib/extract/entry-batch.node.ts';
+import { newTally } from '../../../lib/extract/tally.ts';
 import { TreeExtractor } from '../../../lib/extract/tree.node.ts';
 import {
   type RestoreInput,
@@ -62,7 +63,8 @@ function work({ input, answer }: Job): void {
 function refuse({ input, answer }: Job, index: number): void {
   const { entry, directory: place, order } = [...readBatch(input.batch)][index];
   const error = { code: 'DENIED', step: 'set owner', reason: 'a reason' };
-  answer({ failure: { directory: place, order, name: entry.name.slice(), error } });
+  const failure = { directory: place, order, name: entry.name.slice(), error };
+  answer({ failure, statistics: newTally() });
 }
 
 function open(t: ExecutionContext, run: RunRestore): { target: string; extractor: TreeExtractor } {

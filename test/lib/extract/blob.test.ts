@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
   closeSync,
@@ -292,6 +293,49 @@ test('whatever seeds and old outputs hold, the output is right', async (t) => {
     { numRuns: 40 },
   );
   t.pass();
+});
+
+test('a device keeps what it holds, and only blocks that differ are written', async (t) => {
+  if (!requirement(t, { root: true, commands: ['losetup'] })) return;
+  const here = await scene(t);
+  const image = join(here.folder, 'image');
+  const rest = Buffer.from(noise(500_000, 4));
+  writeFileSync(
+    image,
+    Buffer.concat([withChanges(here.content, 3, 800_000), rest, Buffer.alloc(384)]),
+  );
+  const device = execFileSync('losetup', ['--show', '-f', image], { encoding: 'utf8' }).trim();
+  t.teardown(() => {
+    execFileSync('losetup', ['-d', device]);
+  });
+  const sectorsWritten = (): number => {
+    const name = device.slice('/dev/'.length);
+    return Number(readFileSync(`/sys/block/${name}/stat`, 'latin1').trim().split(/ +/)[6]);
+  };
+  const before = sectorsWritten();
+  const { localStore } = await extract({ ...here, output: device });
+  t.true((sectorsWritten() - before) * 512 <= 2 * 4096, `${sectorsWritten() - before} sectors`);
+  t.true(localStore.chunkCount <= 2);
+  t.true(readFileSync(device).equals(Buffer.concat([here.content, rest, Buffer.alloc(384)])));
+});
+
+test('what has moved on a device is found there, or fetched', async (t) => {
+  if (!requirement(t, { root: true, commands: ['losetup'] })) return;
+  for (const [head, kept] of [
+    [noise(100_352, 1), 0],
+    [new Uint8Array(0), 100_352],
+  ] as const) {
+    const here = await scene(t);
+    const image = join(here.folder, 'image');
+    const old = Buffer.concat([head, here.content.subarray(kept), noise(200_000, 2)]);
+    writeFileSync(image, old.subarray(0, old.length - (old.length % 512)));
+    const device = execFileSync('losetup', ['--show', '-f', image], { encoding: 'utf8' }).trim();
+    t.teardown(() => {
+      execFileSync('losetup', ['-d', device]);
+    });
+    await extract({ ...here, output: device });
+    t.true(readFileSync(device).subarray(0, LENGTH).equals(here.content));
+  }
 });
 
 for (const type of ['xfs', 'btrfs'] as const) {

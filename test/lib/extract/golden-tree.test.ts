@@ -78,8 +78,17 @@ testEveryWay('immutable entries are replaced only on request', async (t, { extra
   const target = join(folder, 'tree');
   const archive = golden('chattr/default.catar');
   await extractArchive(archive, target);
+  // What is right already need not be replaced.
+  await extractArchive(archive, target);
+  const [flagged] = execFileSync('lsattr', ['-R', target], { encoding: 'utf8' })
+    .split('\n')
+    .filter((line) => /^[a-zA-Z-]*i[a-zA-Z-]* /.test(line) && statSync(line.slice(22 + 1)).isFile())
+    .map((line) => line.slice(22 + 1));
+  execFileSync('chattr', ['-i', flagged]);
+  appendFileSync(flagged, 'more');
+  execFileSync('chattr', ['+i', flagged]);
   const error = await t.throwsAsync(extractArchive(archive, target));
-  t.like(error, { code: 'DENIED' });
+  t.like(error, { code: 'DENIED', subject: flagged });
   t.regex(String(error?.message), /immutable.*--undo-immutable=yes/);
   await extractArchive(archive, target, { undoImmutable: true });
   t.true(archiveOf(target).equals(archive));
