@@ -24,7 +24,7 @@ import { notKept, withFeature } from './feature-failure.ts';
 import type { ReplaySet } from './replay-set.ts';
 
 /** Bits of entry flags that change how content is stored, or what children get. */
-const EARLY_FLAGS = Number(
+export const EARLY_FLAGS = Number(
   FEATURE.flagNoatime |
     FEATURE.flagCompr |
     FEATURE.flagNocow |
@@ -36,11 +36,13 @@ const EARLY_FLAGS = Number(
 export interface Flagged {
   /** Open for reading or writing. */
   readonly fd: number;
-  readonly node: CatarNode;
+  readonly node: Pick<CatarNode, 'type' | 'entryFlags' | 'quotaProjectId'>;
   /** It may have flags already: it existed, or its directory hands some on. */
   readonly mayHaveFlags: boolean;
   /** The file system has FAT attributes, and sets some by itself. */
   readonly onFat: boolean;
+  /** Called before anything is changed. */
+  readonly beforeChange?: () => void;
 }
 
 /** Right after the object was made. @throws PipelineError without subject */
@@ -76,7 +78,8 @@ export function unlockSubvolume(fd: number, replay: ReplaySet): void {
   withFeature(FEATURE.subvolumeReadOnly, () => setSubvolumeReadOnly(fd, false));
 }
 
-function restoreInodeFlags({ fd, node, mayHaveFlags }: Flagged, features: number): void {
+function restoreInodeFlags(object: Flagged, features: number): void {
+  const { fd, node, mayHaveFlags, beforeChange } = object;
   const mask = inodeFlagsOfFeatures(features);
   const wantedFeatures = node.entryFlags & features;
   const wanted = inodeFlagsOfFeatures(wantedFeatures);
@@ -85,6 +88,7 @@ function restoreInodeFlags({ fd, node, mayHaveFlags }: Flagged, features: number
   if (old === undefined && wanted === 0) return;
   if (old !== undefined && (old & mask) === wanted) return;
   const feature = BigInt(wantedFeatures === 0 ? features : wantedFeatures);
+  beforeChange?.();
   withFeature(feature, () => setInodeFlags(fd, mask, wanted));
   const missing = wanted & ~(getInodeFlags(fd) ?? 0);
   if (missing !== 0) throw notKept(feature, 'set inode flags', 'all of the recorded flags');
@@ -99,8 +103,10 @@ function restoreFatAttributes({ fd, node, onFat }: Flagged, features: number): v
   withFeature(feature, () => setFatAttributes(fd, mask, wanted));
 }
 
-function restoreProjectId({ fd, node, mayHaveFlags }: Flagged): void {
+function restoreProjectId({ fd, node, mayHaveFlags, beforeChange }: Flagged): void {
   const wanted = node.quotaProjectId ?? 0;
-  if (wanted === 0 && !(mayHaveFlags && getProjectId(fd))) return;
+  if (wanted === 0 && !mayHaveFlags) return;
+  if ((getProjectId(fd) ?? 0) === wanted) return;
+  beforeChange?.();
   withFeature(FEATURE.quotaProjectId, () => setProjectId(fd, wanted));
 }

@@ -1,5 +1,5 @@
 /**
- * Gives an extracted object its recorded attributes, in the one order in which none of them undoes
+ * Gives a new object its recorded attributes, in the one order in which none of them undoes
  * another: owner, mode, ACL, attributes, capabilities, label, time; then it gets its name; then
  * the flags that forbid further change (spec/formats/extraction.md, "Tree"). Used by tree.node.ts.
  */
@@ -9,18 +9,23 @@ import { FEATURE } from '../../formats/feature-flags.ts';
 import { statDescriptor } from '../os/file-stat.node.ts';
 import { descriptorPath } from '../os/target.node.ts';
 import { type FileTime, fileTime, setModificationTime } from '../os/times.node.ts';
-import { listXattrs, removeXattr, setXattr } from '../os/xattr.node.ts';
+import { setXattr } from '../os/xattr.node.ts';
 import { restoreAcl } from './apply-acl.node.ts';
-import { checkKept, PERMISSIONS, settingMode, settingOwner } from './attributes.node.ts';
+import {
+  checkKept,
+  PERMISSIONS,
+  settingMode,
+  settingOwner,
+  WRITE_BITS,
+} from './attributes.node.ts';
 import { withFeature } from './feature-failure.ts';
 import type { Owner, OwnerResolver } from './owner.node.ts';
 import type { ReplaySet } from './replay-set.ts';
 import type { Restored } from './restored.ts';
 
-const WRITE_BITS = 0o222;
 const RESTORED_XATTR = /^(?:user|trusted)\../s;
-const CAPABILITY_XATTR = 'security.capability';
-const SELINUX_XATTR = 'security.selinux';
+export const CAPABILITY_XATTR = 'security.capability';
+export const SELINUX_XATTR = 'security.selinux';
 
 export interface MetadataRules {
   readonly replay: ReplaySet;
@@ -89,16 +94,13 @@ function setMode(object: Restored, mode: number): void {
 }
 
 /** Attributes of other kinds (`security.`, `system.`) have records of their own or are not restored. */
-function restoreXattrs({ fd, node, existed }: Restored): void {
-  const wanted = node.xattrs.filter(({ name }) => RESTORED_XATTR.test(latin1(name)));
-  if (existed) {
-    const kept = new Set(wanted.map(({ name }) => latin1(name)));
-    for (const name of listXattrs(fd)) {
-      const text = latin1(name);
-      if (RESTORED_XATTR.test(text) && !kept.has(text)) removeXattr(fd, name);
-    }
-  }
-  for (const { name, value } of wanted) setXattr(fd, name, value);
+function restoreXattrs({ fd, node }: Restored): void {
+  for (const { name, value } of node.xattrs) if (isRestoredXattr(name)) setXattr(fd, name, value);
+}
+
+/** Whether extended attributes of this name are restored, and removed where the archive has none. */
+export function isRestoredXattr(name: Uint8Array): boolean {
+  return RESTORED_XATTR.test(latin1(name));
 }
 
 /** Nanoseconds since 1970 of the earliest time, in 1901, that is taken for wrapped around. */

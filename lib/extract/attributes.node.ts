@@ -19,6 +19,7 @@ export interface Attributes {
 }
 
 export const PERMISSIONS = 0o7777;
+export const WRITE_BITS = 0o222;
 const OWNER_FEATURES = FEATURE.uids16 | FEATURE.uids32 | FEATURE.userNames;
 const TIME_FEATURES = FEATURE.timeNsec | FEATURE.timeUsec | FEATURE.timeSec | FEATURE.time2Sec;
 
@@ -72,7 +73,7 @@ export function hasPermissions(now: FileStat, permissions: number | undefined): 
   return permissions === undefined || (now.mode & PERMISSIONS) === permissions;
 }
 
-function hasTime(now: FileStat, { seconds, nanoseconds }: FileTime): boolean {
+export function hasTime(now: FileStat, { seconds, nanoseconds }: FileTime): boolean {
   const difference = (now.mtimeSeconds - seconds) * 1e9 + now.mtimeNanoseconds - nanoseconds;
   return difference === 0 || (!nativeAvailable() && Math.abs(difference) < INEXACTNESS_NS);
 }

@@ -13,6 +13,7 @@ import type {
 import { BatchWriter, batchedLength } from './entry-batch.node.ts';
 import { type EntrySink, wrongLength } from './entry-sink.node.ts';
 import type { SimpleEntry } from './simple-entry.node.ts';
+import { addTally, type Tally } from './tally.ts';
 import type { OpenDirectory } from './tree-directories.node.ts';
 
 /** Runs the job `restoreEntries`, here or in another thread. */
@@ -22,6 +23,10 @@ export interface BatchSinkOptions {
   readonly run: RunRestore;
   readonly punchHoles: boolean;
   readonly undoImmutable: boolean;
+  /** Features to restore. */
+  readonly replayFlags: bigint;
+  /** Counts what is done. */
+  readonly tally: Tally;
   /** Nothing of this directory may be finished before `release` was called as often as `hold`. */
   readonly hold: (place: OpenDirectory) => void;
   readonly release: (place: OpenDirectory) => void;
@@ -143,13 +148,16 @@ export class BatchSink implements EntrySink {
     if (batch === undefined) return;
     this.#batch = undefined;
     this.#inFlight += 1;
-    const { run, punchHoles, undoImmutable } = this.#options;
+    const { run, punchHoles, undoImmutable, replayFlags } = this.#options;
     const directories = batch.places.map(({ directory, isPrivate, isNew }) => {
       return { descriptor: directory.fd, isPrivate, isNew };
     });
     const entries = batch.region.subarray(0, batch.writer.length);
-    run({ batch: entries, directories, punchHoles, undoImmutable }).then(
-      ({ failure }) => this.#answered(batch, failure),
+    run({ batch: entries, directories, punchHoles, undoImmutable, replayFlags }).then(
+      ({ failure, statistics }) => {
+        addTally(this.#options.tally, statistics);
+        this.#answered(batch, failure);
+      },
       (error: unknown) => {
         this.fail(batch.order, error);
         this.#answered(batch, undefined);

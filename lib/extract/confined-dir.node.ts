@@ -6,12 +6,13 @@
 import { closeSync, constants, fchmodSync, fsyncSync, openSync, readdirSync } from 'node:fs';
 import type { NodeType } from '../../formats/catar-events.ts';
 import { nodeTypeOfMode } from '../../formats/catar-fields.ts';
+import { isCasError } from '../../formats/errors.ts';
 import { PipelineError } from '../errors.ts';
 import { openAt, removeDirectoryAt, renameAt, symlinkAt, unlinkAt } from '../os/at.node.ts';
 import { type FileStat, statDescriptor, statEntry } from '../os/file-stat.node.ts';
 import { makeFifo, makeNode, makeSocket } from '../os/nodes.node.ts';
 import { exchange } from '../os/rename.node.ts';
-import { errnoOf, systemFailure } from '../os/system-error.node.ts';
+import { systemFailure } from '../os/system-error.node.ts';
 import { descriptorPath, entryPath } from '../os/target.node.ts';
 import {
   clearProtection,
@@ -211,10 +212,22 @@ export class ConfinedDir {
   /** Attributes of an entry, links not followed; undefined if it is not there. */
   lstat(name: Uint8Array): FileStat | undefined {
     checkEntryName(name);
+    const fd = openIfPresent(this.fd, name);
+    if (fd === undefined) return undefined;
+    try {
+      return statDescriptor(fd);
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  /** The same in one call, for an entry that is there; undefined also if that cannot be told. */
+  look(name: Uint8Array): FileStat | undefined {
+    checkEntryName(name);
     try {
       return statEntry(this.fd, name);
     } catch (error) {
-      if (errnoOf(error) === 'ENOENT') return undefined;
+      if (isCasError(error)) return undefined;
       throw error;
     }
   }

@@ -36,6 +36,7 @@ const IS_SYMLINK = 1;
 const HAS_OWNER = 2;
 const HAS_PERMISSIONS = 4;
 const HAS_TIME = 8;
+const MAY_EXIST = 16;
 
 const TWO_POW_32 = 0x1_0000_0000;
 
@@ -66,7 +67,7 @@ export class BatchWriter {
 
   begin(entry: SimpleEntry, directory: number, order: number, contentLength: number): void {
     const words = this.#words;
-    const { owner, permissions, time, name } = entry;
+    const { owner, permissions, time, name, mayExist } = entry;
     this.#start = this.#end;
     const at = this.#start >>> 2;
     words[at + ORDER] = order;
@@ -75,7 +76,8 @@ export class BatchWriter {
       (entry.type === 'symlink' ? IS_SYMLINK : 0) |
       (owner === undefined ? 0 : HAS_OWNER) |
       (permissions === undefined ? 0 : HAS_PERMISSIONS) |
-      (time === undefined ? 0 : HAS_TIME);
+      (time === undefined ? 0 : HAS_TIME) |
+      (mayExist ? MAY_EXIST : 0);
     words[at + PERMISSIONS] = permissions ?? 0;
     words[at + INITIAL_PERMISSIONS] = entry.initialPermissions;
     words[at + UID] = owner?.uid ?? 0;
@@ -128,6 +130,7 @@ function readEntry(words: Uint32Array, at: number, name: Uint8Array): SimpleEntr
     type: (kind & IS_SYMLINK) === 0 ? 'file' : 'symlink',
     name,
     initialPermissions: words[at + INITIAL_PERMISSIONS],
+    mayExist: (kind & MAY_EXIST) !== 0,
     permissions: (kind & HAS_PERMISSIONS) === 0 ? undefined : words[at + PERMISSIONS],
     owner: (kind & HAS_OWNER) === 0 ? undefined : { uid: words[at + UID], gid: words[at + GID] },
     time: (kind & HAS_TIME) === 0 ? undefined : { seconds, nanoseconds: words[at + NANOSECONDS] },

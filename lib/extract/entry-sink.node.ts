@@ -2,7 +2,8 @@
  * Where simple entries go, piece by piece, on their way into their directory. Used by tree.node.ts.
  */
 import { PipelineError } from '../errors.ts';
-import { restoreSimple, type SimpleEntry } from './simple-entry.node.ts';
+import { completeReplacements } from './replacement.node.ts';
+import { restoreSimple, type SimpleEntry, type SimpleRules } from './simple-entry.node.ts';
 import type { OpenDirectory } from './tree-directories.node.ts';
 
 /** Takes one entry after the other. What is thrown is a PipelineError without subject. */
@@ -47,13 +48,13 @@ interface Current {
 export class DirectSink implements EntrySink {
   readonly hasFailed = false;
   readonly isBusy = false;
-  readonly #punchHoles: boolean;
+  readonly #rules: SimpleRules;
   /** For content that comes in pieces. */
   #stage = new Uint8Array(0);
   #current: Current | undefined;
 
-  constructor(punchHoles: boolean) {
-    this.#punchHoles = punchHoles;
+  constructor(rules: SimpleRules) {
+    this.#rules = rules;
   }
 
   room(): undefined {}
@@ -92,7 +93,11 @@ export class DirectSink implements EntrySink {
 
   #restore(current: Current, content: Uint8Array): void {
     current.isDone = true;
-    restoreSimple(current.place, current.entry, content, this.#punchHoles);
+    const { place, entry } = current;
+    const replacement = restoreSimple(place, entry, content, this.#rules);
+    if (replacement === undefined) return;
+    const failure = completeReplacements([replacement]);
+    if (failure !== undefined) throw failure.error;
   }
 
   #needed(): Current {

@@ -16,14 +16,25 @@ export class FileContent {
   #staged = 0;
   /** Bytes given to the system or left out as hole. */
   #position = 0;
-  /** End of the last byte that was really written. */
-  #dataEnd = 0;
+  /** End of the last byte that was really written; unknown after what was there at the begin. */
+  #dataEnd: number;
+  #holeBytes = 0;
 
-  /** @param size bytes that will come, exactly. */
-  constructor(fd: number, size: number, punchHoles: boolean) {
+  /**
+   * @param size bytes of the whole content.
+   * @param start bytes of it that are there already; the others will come, exactly.
+   */
+  constructor(fd: number, size: number, punchHoles: boolean, start = 0) {
     this.#fd = fd;
     this.#size = size;
     this.#punchHoles = punchHoles;
+    this.#position = start;
+    this.#dataEnd = start === 0 ? 0 : -1;
+  }
+
+  /** Zero bytes that were left out. */
+  get holeBytes(): number {
+    return this.#holeBytes;
   }
 
   /** The next bytes; they may be reused afterwards. @throws PipelineError without subject */
@@ -61,7 +72,12 @@ export class FileContent {
   #put(bytes: Uint8Array): void {
     const whole = [{ start: 0, end: bytes.length }];
     const spans = this.#punchHoles ? dataSpans(bytes, this.#position) : whole;
-    for (const { start, end } of spans) this.#writeAt(bytes.subarray(start, end), start);
+    let length = 0;
+    for (const { start, end } of spans) {
+      this.#writeAt(bytes.subarray(start, end), start);
+      length += end - start;
+    }
+    this.#holeBytes += bytes.length - length;
     this.#position += bytes.length;
   }
 

@@ -6,9 +6,9 @@
 import { closeSync, fchmodSync, fchownSync, ftruncateSync, writeSync } from 'node:fs';
 import type { CatarNode } from '../../formats/catar-events.ts';
 import { FEATURE } from '../../formats/feature-flags.ts';
-import { changeOwnerAt } from '../os/at.node.ts';
 import { type FileStat, statDescriptor, statEntry } from '../os/file-stat.node.ts';
 import { nativeAvailable } from '../os/libc.node.ts';
+import { closeEntry } from '../os/open.node.ts';
 import { systemFailure } from '../os/system-error.node.ts';
 import { setModificationTime, setModificationTimeAt } from '../os/times.node.ts';
 import { type MetadataRules, restoredTime } from './apply-metadata.node.ts';
@@ -25,8 +25,19 @@ import type { ConfinedDir } from './confined-dir.node.ts';
 import { run } from './directory-calls.node.ts';
 import { temporaryName } from './entry-name.ts';
 import { withFeature } from './feature-failure.ts';
+import {
+  hasContent,
+  keepOrChange,
+  keepSymlink,
+  openOldFile,
+  setOwnerAt,
+} from './old-entry.node.ts';
 import type { Owner } from './owner.node.ts';
+import { dropTemporary, type Replacement } from './replacement.node.ts';
+import type { ReplaySet } from './replay-set.ts';
 import { dataSpans } from './sparse.node.ts';
+import type { Tally } from './tally.ts';
+import { wantedOfSimple } from './wanted.node.ts';
 
 /** Everything about one entry, in values for system calls. */
 export interface SimpleEntry extends Attributes {
@@ -34,6 +45,18 @@ export interface SimpleEntry extends Attributes {
   readonly name: Uint8Array;
   /** Permissions to create a file with; the umask applies, and the system may know better. */
   readonly initialPermissions: number;
+  /** Something may have the name. */
+  readonly mayExist: boolean;
+}
+
+/** How simple entries are restored. */
+export interface SimpleRules {
+  /** Leave out runs of zeros. */
+  readonly punchHoles: boolean;
+  /** What an older entry must have to stay. */
+  readonly replay: ReplaySet;
+  /** Counts what is done. */
+  readonly tally: Tally;
 }
 
 /** What is to be known about the directory of an entry. */
@@ -41,7 +64,7 @@ export interface SimplePlace {
   readonly directory: ConfinedDir;
   /** Nobody else can write to it. */
   readonly isPrivate: boolean;
-  /** Nothing that was in it before has to be replaced, so that entries get their names at once. */
+  /** Private, and nothing was in it: entries get their names at once. */
   readonly isNew: boolean;
 }
 
@@ -62,6 +85,7 @@ const PRIVATE = 0o600;
 /**
  * The entry that a node is, if it is a simple one.
  * @param name is kept.
+ * @param mayExist something may have that name.
  * @throws PipelineError without subject, unknown owner
  */
 export function simpleEntryOf(
@@ -69,6 +93,7 @@ export function simpleEntryOf(
   node: CatarNode,
   rules: MetadataRules,
   traits: PlaceTraits,
+  mayExist: boolean,
 ): SimpleEntry | undefined {
   if (!isSimple(node, rules, traits)) return undefined;
   const { replay } = rules;
@@ -82,6 +107,7 @@ export function simpleEntryOf(
     permissions,
     time: replay.times ? restoredTime(node) : undefined,
     initialPermissions: initialPermissions(node.mode, owner, permissions),
+    mayExist,
   };
 }
 
@@ -119,57 +145,90 @@ function isOurs({ uid, gid }: Owner): boolean {
 }
 
 /**
- * Makes an entry, replacing what has its name.
+ * Makes an entry, replacing what has its name, unless that is right already.
  * @param content of the file, or target of the link.
+ * @returns what is left to do where an older entry is replaced by a file
  * @throws PipelineError without subject; nothing incomplete is left
  */
 export function restoreSimple(
   place: SimplePlace,
   entry: SimpleEntry,
   content: Uint8Array,
-  punchHoles: boolean,
-): void {
-  if (entry.type === 'symlink') restoreSymlink(place, entry, content);
-  else restoreFile(place, entry, content, punchHoles);
+  rules: SimpleRules,
+): Replacement | undefined {
+  if (entry.type === 'file') return restoreFile(place, entry, content, rules);
+  restoreSymlink(place, entry, content);
+  return undefined;
 }
 
 function restoreFile(
-  { directory, isNew }: SimplePlace,
+  place: SimplePlace,
   entry: SimpleEntry,
   content: Uint8Array,
-  punchHoles: boolean,
-): void {
-  const { initialPermissions } = entry;
+  rules: SimpleRules,
+): Replacement | undefined {
+  const { directory, isNew } = place;
+  const { initialPermissions, mayExist } = entry;
+  if (mayExist && keepFile(place, entry, content, rules)) return undefined;
   let { name } = entry;
   let fd = isNew ? directory.createFileUnlessTaken(name, initialPermissions) : undefined;
   if (fd === undefined) {
     name = temporaryName(name);
     fd = directory.createFile(name, initialPermissions);
   }
+  let isOpen = true;
   try {
-    writeContent(fd, content, punchHoles);
+    rules.tally.holeBytes += writeContent(fd, content, rules.punchHoles);
     settleFile(fd, entry);
+    if (mayExist) {
+      isOpen = false;
+      return { directory, name: entry.name, temporary: name, fd };
+    }
     if (name !== entry.name) directory.replace(name, entry.name, fd);
+    return undefined;
   } catch (error) {
-    drop(directory, name);
+    dropTemporary(directory, name);
     throw error;
   } finally {
-    closeSync(fd);
+    if (isOpen) closeSync(fd);
   }
 }
 
-function writeContent(fd: number, content: Uint8Array, punchHoles: boolean): void {
+/** @returns false if a new file is needed */
+function keepFile(
+  place: SimplePlace,
+  entry: SimpleEntry,
+  content: Uint8Array,
+  { replay, tally }: SimpleRules,
+): boolean {
+  const old = openOldFile(place, entry.name, content.length);
+  if (old === undefined) return false;
+  try {
+    if (!hasContent(old.fd, content)) return false;
+    const isKept = keepOrChange({ ...old, onFat: false }, wantedOfSimple(entry), place, replay);
+    if (isKept) tally.keptBytes += content.length;
+    return isKept;
+  } finally {
+    closeEntry(old.fd);
+  }
+}
+
+/** @returns how many zero bytes were left out */
+function writeContent(fd: number, content: Uint8Array, punchHoles: boolean): number {
   const { length } = content;
   if (!punchHoles) {
     writeSpan(fd, content, 0, length);
-    return;
+    return 0;
   }
-  let written = 0;
+  let dataEnd = 0;
+  let holeBytes = length;
   for (const { start, end } of dataSpans(content, 0)) {
     writeSpan(fd, content, start, end);
-    written = end;
+    dataEnd = end;
+    holeBytes -= end - start;
   }
-  if (written < length) run('set length', () => ftruncateSync(fd, length));
+  if (dataEnd < length) run('set length', () => ftruncateSync(fd, length));
+  return holeBytes;
 }
 
 function writeSpan(fd: number, bytes: Uint8Array, start: number, end: number): void {
@@ -213,6 +272,7 @@ function restoreSymlink(
   entry: SimpleEntry,
   target: Uint8Array,
 ): void {
+  if (entry.mayExist && keepSymlink(directory, entry.name, target, entry)) return;
   const name = withFeature(FEATURE.symlinks, () => {
     if (isNew && directory.createSymlinkUnlessTaken(entry.name, target)) return entry.name;
     const temporary = temporaryName(entry.name);
@@ -223,36 +283,19 @@ function restoreSymlink(
     settleSymlink(directory.fd, name, entry);
     if (name !== entry.name) directory.replace(name, entry.name);
   } catch (error) {
-    drop(directory, name);
+    dropTemporary(directory, name);
     throw error;
   }
 }
 
 function settleSymlink(directory: number, name: Uint8Array, entry: SimpleEntry): void {
   const { owner, time } = entry;
-  if (owner !== undefined && !isOurs(owner)) chownAt(directory, name, owner);
+  if (owner !== undefined && !isOurs(owner)) setOwnerAt(directory, name, owner);
   if (time !== undefined) setModificationTimeAt(directory, name, time);
   let now = statEntry(directory, name);
   if (owner !== undefined && !hasOwner(now, owner)) {
-    chownAt(directory, name, owner);
+    setOwnerAt(directory, name, owner);
     now = statEntry(directory, name);
   }
   checkKept(now, entry);
-}
-
-function chownAt(directory: number, name: Uint8Array, { uid, gid }: Owner): void {
-  const outcome = changeOwnerAt(directory, name, uid, gid);
-  if (outcome < 0)
-    settingOwner(() => {
-      throw systemFailure('set owner', -outcome);
-    });
-}
-
-/** Removes what is left of an entry, because of an earlier failure: that is the one to report. */
-function drop(directory: ConfinedDir, name: Uint8Array): void {
-  try {
-    directory.remove(name);
-  } catch {
-    // The target is not ours to the end, or its file system has failed altogether.
-  }
 }

@@ -44,6 +44,29 @@ export function dataSpans(bytes: Uint8Array, offset: number): readonly Span[] {
   return spans;
 }
 
+/**
+ * The blocks of `bytes` at `offset` of a file that are not what the file has there, as few spans.
+ * @param old what it has, shorter if it ends before.
+ */
+export function differingSpans(old: Buffer, bytes: Uint8Array, offset: number): readonly Span[] {
+  const fresh = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  if (old.equals(fresh)) return [];
+  const spans: Span[] = [];
+  let differenceStart = -1;
+  for (let start = 0; start < fresh.length; ) {
+    const end = Math.min(fresh.length, start + HOLE_BLOCK - ((offset + start) % HOLE_BLOCK));
+    const isSame = end <= old.length && fresh.compare(old, start, end, start, end) === 0;
+    if (!isSame && differenceStart < 0) differenceStart = start;
+    if (isSame && differenceStart >= 0) {
+      spans.push({ start: differenceStart, end: start });
+      differenceStart = -1;
+    }
+    start = end;
+  }
+  if (differenceStart >= 0) spans.push({ start: differenceStart, end: fresh.length });
+  return spans;
+}
+
 function isZeroBlock(bytes: Uint8Array, start: number, end: number): boolean {
   // Data nearly always shows at the borders of a block, without the price of a call.
   if (bytes[start] !== 0 || bytes[end - 1] !== 0) return false;

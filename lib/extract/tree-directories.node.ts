@@ -12,6 +12,7 @@ import { featuresOfInodeFlags } from '../os/inode-flag-bits.ts';
 import { getInodeFlags, isSubvolume } from '../os/inode-flags.node.ts';
 import { DEFAULT_ACL_XATTR } from '../os/posix-acl.ts';
 import { getXattr } from '../os/xattr.node.ts';
+import { applyDifferences } from './apply-differences.node.ts';
 import {
   restoreEarlyFlags,
   restoreLateFlags,
@@ -20,8 +21,10 @@ import {
 } from './apply-flags.node.ts';
 import { type MetadataRules, restoreMetadata } from './apply-metadata.node.ts';
 import type { ConfinedDir } from './confined-dir.node.ts';
+import { differencesOf } from './differences.node.ts';
 import { checkEntryName } from './entry-name.ts';
 import { notKept, withFeature } from './feature-failure.ts';
+import { wantedOf } from './wanted.node.ts';
 
 /** Path below the target: of a directory, or of an entry in it. */
 export function pathIn(place: OpenDirectory, name?: Uint8Array): Uint8Array {
@@ -108,33 +111,42 @@ export class TreeDirectories {
   /**
    * Registers an entry of the current directory, before it is made.
    * @param inTarget it is the only entry that will be made in the target, whatever else is there.
+   * @returns whether something may have that name already
    * @throws PipelineError `UNSAFE_NAME` without subject, also if the archive has it twice
    */
-  announce(name: Uint8Array, inTarget: boolean): void {
+  announce(name: Uint8Array, inTarget: boolean): boolean {
     checkEntryName(name);
     if (inTarget) {
       this.#open.push(opened(this.#root, undefined, traitsOf(this.#root.fd)));
-      return;
+      return true;
     }
     const { directory, leftOver, highestName } = this.current;
     const known = leftOver.delete(byteKey(name));
     if (highestName === undefined || compareBytes(highestName, name) < 0) {
       this.current.highestName = name;
-      return;
+      return known;
     }
     // Archives are in order; what comes out of order is new, unless it is there already.
-    if (known || directory.lstat(name) === undefined) return;
+    if (known || directory.lstat(name) === undefined) return known;
     const reason = 'the archive has this name twice in one directory';
     throw new PipelineError('UNSAFE_NAME', { step: 'use name', reason });
   }
 
-  /** Opens or makes a directory in the current one. @throws PipelineError without subject */
-  enter(name: Uint8Array, node: CatarNode): void {
+  /**
+   * Opens or makes a directory in the current one.
+   * @param mayExist what `announce` has said.
+   * @throws PipelineError without subject
+   */
+  enter(name: Uint8Array, node: CatarNode, mayExist: boolean): void {
     const { replay } = this.#options.rules;
     const parent = this.current;
     const asSubvolume = wantsSubvolume(node, replay);
     const { directory, created } = withFeature(FEATURE.subvolume, () =>
-      parent.directory.openDirectory(name, { permissions: NEW_DIRECTORY_PERMISSIONS, asSubvolume }),
+      parent.directory.openDirectory(name, {
+        permissions: NEW_DIRECTORY_PERMISSIONS,
+        asSubvolume,
+        mayExist,
+      }),
     );
     if (created) {
       const handsOnFlags = parent.handsOnFlags || node.entryFlags !== 0;
@@ -152,7 +164,9 @@ export class TreeDirectories {
   #restoreEarlyFlags(node: CatarNode): void {
     const { directory, existed, handsOnFlags, onFat } = this.current;
     const mayHaveFlags = existed || handsOnFlags;
-    restoreEarlyFlags({ fd: directory.fd, node, mayHaveFlags, onFat }, this.#options.rules.replay);
+    const beforeChange = () => directory.prepare();
+    const flagged = { fd: directory.fd, node, mayHaveFlags, onFat, beforeChange };
+    restoreEarlyFlags(flagged, this.#options.rules.replay);
   }
 
   /** Whether `announce` could only tell by looking whether the archive has this name twice. */
@@ -205,11 +219,25 @@ export class TreeDirectories {
     if (deleteExtra) for (const key of leftOver) directory.remove(Buffer.from(key, 'latin1'));
     if (node !== undefined) {
       const { fd } = directory;
-      restoreMetadata({ fd, node, existed, inheritsAcl }, rules);
+      if (existed) this.#correct(directory, node, onFat);
+      else restoreMetadata({ fd, node, inheritsAcl }, rules);
       const mayHaveFlags = existed || handsOnFlags;
-      restoreLateFlags({ fd, node, mayHaveFlags, onFat }, rules.replay);
+      const beforeChange = () => directory.prepare();
+      restoreLateFlags({ fd, node, mayHaveFlags, onFat, beforeChange }, rules.replay);
     }
     if (directory !== this.#root) directory.close();
+  }
+
+  /** Changes what differs in the attributes of a directory that was there before. */
+  #correct(directory: ConfinedDir, node: CatarNode, onFat: boolean): void {
+    const { rules } = this.#options;
+    const { fd } = directory;
+    const wanted = wantedOf(node, rules);
+    const object = () => ({ fd, stat: statDescriptor(fd), onFat });
+    if (differencesOf(object(), wanted, rules.replay) === 0) return;
+    directory.prepare();
+    const held = object();
+    applyDifferences(held, wanted, differencesOf(held, wanted, rules.replay), rules.replay);
   }
 
   /** Frees all descriptors. */

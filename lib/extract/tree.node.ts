@@ -1,10 +1,10 @@
 /**
- * Archive events in, a tree out. What may be there already is never changed: the new entry is made
- * under a temporary name inside of its confined directory, completed, and then renamed over the old
- * one, so that a file is old or new, never a mixture (spec/promises.md, 3, 5 and 6). Most entries are
- * simple and go to a sink of their own. Used by `extract`.
+ * Archive events in, a tree out. What is there already stays if it is right. Otherwise the new entry
+ * is made under a temporary name inside of its confined directory, completed, and then renamed over
+ * the old one, so that a file is old or new, never a mixture (spec/promises.md, 3, 5 and 6). Most
+ * entries are simple and go to a sink of their own. Used by `extract` and `clone`.
  */
-import { closeSync, mkdirSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { concatBytes } from '../../formats/bytes.ts';
 import type { CatarEvent, CatarNode, EnterEvent } from '../../formats/catar-events.ts';
 import { DEFAULT_DECODE_LIMITS } from '../../formats/decode-limits.ts';
@@ -13,17 +13,14 @@ import { escapeBytes } from '../../formats/escape.ts';
 import { PipelineError } from '../errors.ts';
 import { errnoOf, systemFailure } from '../os/system-error.node.ts';
 import { PathTracker } from '../read/path-tracker.ts';
-import { restoreEarlyFlags, restoreLateFlags } from './apply-flags.node.ts';
-import { type MetadataRules, restoreMetadata } from './apply-metadata.node.ts';
 import { BatchSink, type RunRestore } from './batch-sink.node.ts';
 import { ConfinedDir } from './confined-dir.node.ts';
-import { checkIsOurs, createOther } from './create-other.node.ts';
-import { temporaryName } from './entry-name.ts';
 import { DirectSink, type EntrySink } from './entry-sink.node.ts';
-import { FileContent } from './file-content.node.ts';
 import { OwnerResolver, type UidShift } from './owner.node.ts';
 import { replaySet } from './replay-set.ts';
 import { simpleEntryOf } from './simple-entry.node.ts';
+import { type EntryRules, SingleEntry } from './single-entry.node.ts';
+import { newTally, type TreeStatistics } from './tally.ts';
 import { pathIn, TreeDirectories } from './tree-directories.node.ts';
 
 export interface TreeOptions {
@@ -35,6 +32,8 @@ export interface TreeOptions {
   readonly undoImmutable?: boolean;
   /** Leave out runs of zeros; default true. */
   readonly punchHoles?: boolean;
+  /** Share blocks with older files where the file system can; default true. */
+  readonly reflink?: boolean;
   readonly uidShift?: UidShift;
   /**
    * The events are those of one node of an archive, which is to be made under this name in the
@@ -48,16 +47,11 @@ export interface TreeOptions {
    * without. Not used if `onEntry` wants to know when each of them is done.
    */
   readonly run?: RunRestore;
-}
-
-/** An entry that is no directory, between its begin and its end. */
-interface Pending {
-  readonly name: Uint8Array;
-  readonly node: CatarNode;
-  readonly temporary: Uint8Array;
-  /** Open for writing (files) or for the attributes (all others); undefined before it exists. */
-  fd: number | undefined;
-  content: FileContent | undefined;
+  /**
+   * Asked when a file is entered: an open file that has exactly its content, to share all blocks with
+   * where the file system can. The content comes all the same, until `wantsContent` says otherwise.
+   */
+  readonly sharedFile?: () => number | undefined;
 }
 
 /** In place of a pending entry whose kind is not restored. */
@@ -72,11 +66,12 @@ const SIMPLE = 'simple';
 export class TreeExtractor {
   readonly #label: string;
   readonly #options: TreeOptions;
-  readonly #rules: MetadataRules;
+  readonly #rules: EntryRules;
+  readonly #tally = newTally();
   readonly #directories: TreeDirectories;
   readonly #path = new PathTracker();
   readonly #sink: EntrySink;
-  #pending: Pending | typeof LEFT_OUT | typeof SIMPLE | undefined;
+  #pending: SingleEntry | typeof LEFT_OUT | typeof SIMPLE | undefined;
   /** Events so far: what came first is told by it. */
   #order = 0;
   #finished = false;
@@ -89,7 +84,13 @@ export class TreeExtractor {
     const replay = replaySet(options.replayFlags);
     this.#label = target;
     this.#options = options;
-    this.#rules = { replay, owners: new OwnerResolver(replay, options.uidShift) };
+    this.#rules = {
+      replay,
+      owners: new OwnerResolver(replay, options.uidShift),
+      punchHoles: options.punchHoles ?? true,
+      reflink: options.reflink ?? true,
+      tally: this.#tally,
+    };
     this.#directories = new TreeDirectories(openRoot(target, options), {
       rules: this.#rules,
       deleteExtra: options.deleteExtra ?? true,
@@ -119,6 +120,17 @@ export class TreeExtractor {
     }
     if (event.kind === 'leave') this.#path.leave();
     return undefined;
+  }
+
+  /** Whether any content of the entry that was entered last is still of use. */
+  get wantsContent(): boolean {
+    const pending = this.#pending;
+    return pending === SIMPLE || (typeof pending === 'object' && !pending.isComplete);
+  }
+
+  /** What was done so far; all of it after `finish`. */
+  get statistics(): TreeStatistics {
+    return { ...this.#tally };
   }
 
   /** Says that no event follows. If it returns a promise, all is done when that is resolved. */
@@ -154,19 +166,21 @@ export class TreeExtractor {
     this.#finished = true;
     const pending = this.#pending;
     this.#pending = undefined;
-    if (typeof pending === 'object') this.#drop(pending);
+    if (typeof pending === 'object') pending.drop();
     if (this.#sink.isBusy) return this.#sink.abandon().then(() => this.#directories.close());
     this.#directories.close();
     return undefined;
   }
 
   #openSink(): EntrySink {
-    const { punchHoles = true, undoImmutable = false, run, onEntry } = this.#options;
-    if (run === undefined || onEntry !== undefined) return new DirectSink(punchHoles);
+    const { undoImmutable = false, replayFlags, run, onEntry } = this.#options;
+    if (run === undefined || onEntry !== undefined) return new DirectSink(this.#rules);
     return new BatchSink({
       run,
-      punchHoles,
+      punchHoles: this.#rules.punchHoles,
       undoImmutable,
+      replayFlags,
+      tally: this.#tally,
       hold: (place) => this.#directories.hold(place),
       release: (place) => this.#directories.release(place),
       nameEntry: (place, name) => this.#nameOf(pathIn(place, name)),
@@ -203,16 +217,17 @@ export class TreeExtractor {
       this.#directories.enterRoot(node);
       return;
     }
-    this.#directories.announce(name, isFirst);
-    if (node.type === 'directory') this.#directories.enter(name, node);
+    const mayExist = this.#directories.announce(name, isFirst);
+    if (node.type === 'directory') this.#directories.enter(name, node, mayExist);
     else if (!this.#rules.replay.nodeTypes.has(node.type)) this.#pending = LEFT_OUT;
-    else this.#create(name, node);
+    else this.#create(name, node, mayExist);
   }
 
-  #create(name: Uint8Array, node: CatarNode): void {
-    const { replay } = this.#rules;
+  #create(name: Uint8Array, node: CatarNode, mayExist: boolean): void {
     const place = this.#directories.current;
-    const entry = simpleEntryOf(name, node, this.#rules, place);
+    const shared = node.type === 'file' ? this.#options.sharedFile?.() : undefined;
+    const entry =
+      shared === undefined ? simpleEntryOf(name, node, this.#rules, place, mayExist) : undefined;
     if (entry !== undefined) {
       this.#pending = SIMPLE;
       const { linkTarget } = node;
@@ -220,62 +235,24 @@ export class TreeExtractor {
       if (linkTarget !== undefined) this.#sink.write(linkTarget);
       return;
     }
-    const { directory } = place;
-    const temporary = temporaryName(name);
-    const pending: Pending = { name, node, temporary, fd: undefined, content: undefined };
+    const pending = new SingleEntry({ name, node, place, mayExist, shared }, this.#rules);
     this.#pending = pending;
-    const permissions = replay.permissions ? 0o600 : (node.mode | 0o600) & 0o777;
-    if (node.type === 'file') {
-      pending.fd = directory.createFile(temporary, permissions);
-      pending.content = new FileContent(pending.fd, node.size, this.#options.punchHoles ?? true);
-      restoreEarlyFlags(this.#flagged(pending.fd, node), replay);
-      return;
-    }
-    createOther(directory, temporary, node, permissions);
-    pending.fd = directory.openForAttributes(temporary);
-    checkIsOurs(pending.fd, node);
+    pending.begin();
   }
 
   #write(bytes: Uint8Array): void {
     const pending = this.#pending;
     if (pending === SIMPLE) this.#sink.write(bytes);
-    else if (pending !== LEFT_OUT) pending?.content?.write(bytes);
+    else if (pending !== LEFT_OUT) pending?.write(bytes);
   }
 
   #leave(): void {
     const pending = this.#pending;
     if (pending === undefined) this.#directories.leave(this.#order);
     else if (pending === SIMPLE) this.#sink.end();
-    else if (pending !== LEFT_OUT) this.#complete(pending);
+    else if (pending !== LEFT_OUT) pending.complete();
     this.#pending = undefined;
     this.#options.onEntry?.(this.#path.path, 'end');
-  }
-
-  #complete(pending: Pending): void {
-    const { fd, node, content } = pending;
-    if (fd === undefined) throw new TypeError('the entry does not exist');
-    const { directory, inheritsAcl } = this.#directories.current;
-    content?.finish();
-    restoreMetadata({ fd, node, existed: false, inheritsAcl }, this.#rules);
-    directory.replace(pending.temporary, pending.name, node.type === 'file' ? fd : undefined);
-    if (node.type === 'file') restoreLateFlags(this.#flagged(fd, node), this.#rules.replay);
-    pending.fd = undefined;
-    closeSync(fd);
-  }
-
-  #flagged(fd: number, node: CatarNode) {
-    const { handsOnFlags, onFat } = this.#directories.current;
-    return { fd, node, mayHaveFlags: handsOnFlags, onFat };
-  }
-
-  /** Removes what is left of an entry, because of an earlier failure: that is the one to report. */
-  #drop(pending: Pending): void {
-    try {
-      this.#directories.current.directory.remove(pending.temporary);
-    } catch {
-      // The target is not ours to the end, or its file system has failed altogether.
-    }
-    if (pending.fd !== undefined) closeSync(pending.fd);
   }
 
   #subject(): string {
@@ -297,15 +274,26 @@ const NO_DIRECTORY =
   'Output is a regular file or block device, but attempted to extract an archive.';
 
 function openRoot(path: string, options: TreeOptions): ConfinedDir {
+  const existing = openTarget(path, options);
+  if (existing !== undefined) return existing;
   try {
     mkdirSync(path);
   } catch (error) {
     if (errnoOf(error) !== 'EEXIST') throw systemFailure('create directory', error, path);
   }
+  const made = openTarget(path, options);
+  if (made !== undefined) return made;
+  throw systemFailure('create directory', 'ENOENT', path);
+}
+
+/** @returns undefined if nothing is there */
+function openTarget(path: string, { undoImmutable = false }: TreeOptions): ConfinedDir | undefined {
   try {
-    return ConfinedDir.open(path, { undoImmutable: options.undoImmutable ?? false });
+    return ConfinedDir.open(path, { undoImmutable });
   } catch (error) {
-    if (errnoOf(error) !== 'ENOTDIR') throw about(path, error);
+    const name = errnoOf(error);
+    if (name === 'ENOENT') return undefined;
+    if (name !== 'ENOTDIR') throw about(path, error);
     throw new PipelineError('USAGE', { subject: path, reason: NO_DIRECTORY });
   }
 }

@@ -4,7 +4,14 @@
  */
 import { ConfinedDir } from '../../extract/confined-dir.node.ts';
 import { type BatchedEntry, readBatch } from '../../extract/entry-batch.node.ts';
+import {
+  completeReplacements,
+  MOST_REPLACEMENTS,
+  type Replacement,
+} from '../../extract/replacement.node.ts';
+import { replaySet } from '../../extract/replay-set.ts';
 import { restoreSimple, type SimplePlace } from '../../extract/simple-entry.node.ts';
+import { newTally, type TreeStatistics } from '../../extract/tally.ts';
 import { type ErrorMessage, messageOfError } from '../error-message.ts';
 
 /** A directory that is open in this process. */
@@ -22,9 +29,11 @@ export interface RestoreInput {
   readonly directories: readonly RestoreDirectory[];
   readonly punchHoles: boolean;
   readonly undoImmutable: boolean;
+  /** Features to restore. */
+  readonly replayFlags: bigint;
 }
 
-/** The entry that failed; those behind it were not begun. */
+/** The entry that failed; those behind it were not begun, or are as they were. */
 export interface RestoreFailure {
   readonly directory: number;
   readonly order: number;
@@ -35,23 +44,45 @@ export interface RestoreFailure {
 
 export interface RestoreOutput {
   readonly failure: RestoreFailure | undefined;
+  readonly statistics: TreeStatistics;
+}
+
+/** Files that wait for their names, and the entries that they are. */
+interface Waiting {
+  readonly entries: BatchedEntry[];
+  readonly replacements: Replacement[];
 }
 
 /** Needs nothing that a thread keeps. */
 export function restoreEntries(_context: unknown, input: RestoreInput): RestoreOutput {
-  const { batch, punchHoles, undoImmutable } = input;
+  const { batch, punchHoles, undoImmutable, replayFlags } = input;
   const places = input.directories.map(({ descriptor, isPrivate, isNew }): SimplePlace => {
     return { directory: new ConfinedDir(descriptor, { undoImmutable }), isPrivate, isNew };
   });
+  const statistics = newTally();
+  const rules = { punchHoles, replay: replaySet(replayFlags), tally: statistics };
+  const waiting: Waiting = { entries: [], replacements: [] };
   for (const batched of readBatch(batch)) {
     const { entry, directory, content } = batched;
     try {
-      restoreSimple(places[directory], entry, content, punchHoles);
+      const replacement = restoreSimple(places[directory], entry, content, rules);
+      if (replacement === undefined) continue;
+      waiting.entries.push(batched);
+      waiting.replacements.push(replacement);
     } catch (error) {
-      return { failure: failureOf(batched, error) };
+      return { failure: complete(waiting) ?? failureOf(batched, error), statistics };
     }
+    const failure = waiting.entries.length < MOST_REPLACEMENTS ? undefined : complete(waiting);
+    if (failure !== undefined) return { failure, statistics };
   }
-  return { failure: undefined };
+  return { failure: complete(waiting), statistics };
+}
+
+/** Gives the files their names. @returns the first that failed */
+function complete(waiting: Waiting): RestoreFailure | undefined {
+  const entries = waiting.entries.splice(0);
+  const failure = completeReplacements(waiting.replacements.splice(0));
+  return failure && failureOf(entries[failure.index], failure.error);
 }
 
 function failureOf({ entry, directory, order }: BatchedEntry, error: unknown): RestoreFailure {
