@@ -4,6 +4,7 @@ import type { CatarEvent } from '../../formats/catar-events.ts';
 import { PipelineError } from '../errors.ts';
 import type { RunRestore } from '../extract/batch-sink.node.ts';
 import { extractBlob } from '../extract/blob.node.ts';
+import { newTally } from '../extract/tally.ts';
 import { TreeExtractor } from '../extract/tree.node.ts';
 import type { UidShift } from '../make/owner-rules.ts';
 import { syncFileSystemOf } from '../os/file-system.node.ts';
@@ -134,7 +135,7 @@ function openExtractor(
   { output, subtree, featureFlags, run }: Restoring,
   options: ExtractOptions,
 ): TreeExtractor {
-  const { uidShift, undoImmutable = false, punchHoles = true } = options;
+  const { uidShift, undoImmutable = false, punchHoles = true, reflink = true } = options;
   const onEntry = entriesThenFeatures(options, featureFlags, parentPath(subtree));
   return new TreeExtractor(output, {
     run,
@@ -142,6 +143,7 @@ function openExtractor(
     deleteExtra: options.delete ?? true,
     undoImmutable,
     punchHoles,
+    reflink,
     ...(onEntry ? { onEntry } : {}),
     ...(uidShift ? { uidShift } : {}),
     ...(subtree.length > 0 ? { entryName: lastName(subtree) } : {}),
@@ -186,10 +188,7 @@ async function extractTree(
     await tree.source.close();
   }
   return {
-    holeBytes: 0,
-    reflinkBytes: 0,
-    hardlinkBytes: 0,
-    keptBytes: 0,
+    ...(extractor?.statistics ?? newTally()),
     localStore: NO_CHUNKS,
     localSeed: NO_CHUNKS,
     remoteStore: NO_CHUNKS,
