@@ -28,6 +28,7 @@ export interface InodeFacts {
   readonly isDated: boolean;
 }
 
+const GENERATION_OFFSET = 16;
 const DATED_OFFSET = 20;
 const SIZE_OFFSET = 24;
 const CTIME_NANOSECONDS_OFFSET = 44;
@@ -44,7 +45,7 @@ export function writeIdentity(
   writeU64(bytes, offset, facts.device);
   writeU32(bytes, offset + 8, facts.inodeLow);
   writeU32(bytes, offset + 12, facts.inodeHigh);
-  writeU32(bytes, offset + 16, generation >>> 0);
+  writeU32(bytes, offset + GENERATION_OFFSET, generation >>> 0);
   writeU32(bytes, offset + DATED_OFFSET, isDated ? 1 : 0);
   writeU64(bytes, offset + SIZE_OFFSET, facts.size);
   writeSeconds(bytes, offset + 32, facts.mtimeSeconds);
@@ -58,6 +59,30 @@ function writeSeconds(bytes: Uint8Array, offset: number, seconds: number): void 
   const high = Math.floor(seconds / WORD);
   writeU32(bytes, offset, seconds - high * WORD);
   writeU32(bytes, offset + 4, high >>> 0);
+}
+
+/** Whether attributes are those of an identity; what else it holds is not compared. */
+export function hasAttributes(facts: IdentifyingAttributes, identity: Uint8Array): boolean {
+  const isDated = readU32(identity, DATED_OFFSET) === 1;
+  writeIdentity(facts, { generation: readU32(identity, GENERATION_OFFSET), isDated }, scratch, 0);
+  for (let i = 0; i < IDENTITY_LENGTH; i++) if (scratch[i] !== identity[i]) return false;
+  return true;
+}
+
+const scratch = new Uint8Array(IDENTITY_LENGTH);
+
+/** Whether attributes are those of the same file, changed or not. */
+export function hasInode(facts: IdentifyingAttributes, identity: Uint8Array): boolean {
+  return (
+    facts.device === deviceOf(identity) &&
+    facts.inodeLow === readU32(identity, 8) &&
+    facts.inodeHigh === readU32(identity, 12)
+  );
+}
+
+/** Number of the file system that the file is on, as `FileStat` has it. */
+export function deviceOf(identity: Uint8Array): number {
+  return readU32(identity, 4) * WORD + readU32(identity, 0);
 }
 
 /**

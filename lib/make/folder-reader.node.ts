@@ -32,7 +32,7 @@ import type { MetadataOptions } from './owner-rules.ts';
 export interface WalkOptions extends MetadataOptions {
   /** The root as messages show it. */
   readonly label: string;
-  /** `skip`: no data events, files are not read. */
+  /** `skip`: no data events, files are not read. Asked again whenever an event is taken. */
   readonly contents: 'read' | 'skip';
   /** Whether `.caexclude` files leave things out. */
   readonly applyExcludeFiles: boolean;
@@ -279,6 +279,7 @@ export class FolderReader {
       if (length === 0) throw this.#shrunk(parent, name, offset, size);
       yield { kind: 'data', bytes: buffer.subarray(0, length) };
       offset += length;
+      if (this.#options.contents === 'skip') return;
     }
     const after = this.#about(parent, name, () => statDescriptor(fd));
     if (!hasChanged(stat, after)) return;

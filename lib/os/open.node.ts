@@ -5,6 +5,8 @@ import { systemFailure } from './system-error.node.ts';
 import { entryPath } from './target.node.ts';
 
 const O_CLOEXEC = 0o2000000;
+/** Bytes of a path that the system refuses. */
+const LONGEST_PATH = 4000;
 const FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY;
 
 /**
@@ -19,6 +21,28 @@ export function openEntry(directory: number, name: Uint8Array): number {
     attempt(directory, name, FLAGS | constants.O_NOATIME) ?? attempt(directory, name, FLAGS);
   if (fd === undefined) throw systemFailure('open', 'EPERM');
   return fd;
+}
+
+/**
+ * The same for a path below an open directory, of any length. Links in the path are followed: whoever
+ * opens by path looks at what he has got.
+ * @param path not empty, without slashes at its ends
+ */
+export function openBelow(directory: number, path: Uint8Array): number {
+  if (path.length < LONGEST_PATH) return openEntry(directory, path);
+  const names = Buffer.from(path).toString('latin1').split('/');
+  const last = names.pop() ?? '';
+  let inner = directory;
+  try {
+    for (const name of names) {
+      const outer = inner;
+      inner = openEntry(outer, Buffer.from(name, 'latin1'));
+      if (outer !== directory) closeEntry(outer);
+    }
+    return openEntry(inner, Buffer.from(last, 'latin1'));
+  } finally {
+    if (inner !== directory) closeEntry(inner);
+  }
 }
 
 /** Closes what `openEntry` opened: by the way it was opened, as worker threads keep books. */

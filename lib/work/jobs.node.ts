@@ -1,4 +1,5 @@
 /** The jobs that threads can be asked to do, by name. A pipeline sends them to a pool. */
+import { compareChunks } from './jobs/compare-chunks.node.ts';
 import { cutSpans } from './jobs/cut-spans.node.ts';
 import { fetchChunks } from './jobs/fetch-chunks.node.ts';
 import { findChunks } from './jobs/find-chunks.node.ts';
@@ -25,6 +26,7 @@ export const JOBS = {
   digestZeros,
   finishDigest,
   flushStore,
+  compareChunks,
   cutSpans,
   digestChunks,
   fetchChunks,

@@ -36,6 +36,21 @@ export async function storeChunks(
   return { digests, reusedCount };
 }
 
+/** Digests chunks without storing them. @returns 32 bytes for each */
+export function digestChunks(
+  context: JobContext,
+  { address, lengths }: StoreChunksInput,
+): Uint8Array {
+  const digests = new Uint8Array(lengths.length * CHUNK_ID_LENGTH);
+  let start = address;
+  for (const [i, length] of lengths.entries()) {
+    const id = context.digest.hash(context.bytes(start, length));
+    writeChunkId(id, digests, i * CHUNK_ID_LENGTH);
+    start += length;
+  }
+  return digests;
+}
+
 /** @param digest filled in. @returns whether the chunk is new */
 async function storeChunk(
   context: JobContext,
