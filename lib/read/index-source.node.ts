@@ -8,7 +8,12 @@ import type { ChunkCount } from '../statistics.ts';
 import type { JobPool } from '../work/jobs.node.ts';
 import { unattended } from '../work/unattended.ts';
 import type { ByteSource } from './byte-source.ts';
-import { type ChunkBatch, ChunkReader, type ChunkReaderOptions } from './chunk-reader.node.ts';
+import {
+  BATCH_COUNT,
+  type ChunkBatch,
+  ChunkReader,
+  type ChunkReaderOptions,
+} from './chunk-reader.node.ts';
 
 export interface IndexSourceOptions extends ChunkReaderOptions {
   /** Name of the index, for messages. */
@@ -35,15 +40,20 @@ export function openIndexSource(index: ChunkIndex, options: IndexSourceOptions):
     counts: reader,
     size: index.totalSize,
     seekable: true,
-    async read(offset) {
+    async read(offset, end = index.totalSize) {
       if (offset >= index.totalSize) return new Uint8Array(0);
       throwIfAborted(signal);
-      const batch = await ahead.take(index.chunkAt(offset));
+      const chunk = index.chunkAt(offset);
+      const last = end > offset ? index.chunkAt(Math.min(end, index.totalSize) - 1) : chunk;
+      const batch = await ahead.take(chunk, last);
       return batch.bytes.subarray(offset - index.start(batch.chunks[0]));
     },
     close: () => reader.close(),
   };
 }
+
+/** Whoever has read so many chunks in order will read on. */
+const WIDTH_TO_GO_DEEPER = 8;
 
 /** Batches that have been asked for, the one in use first. */
 class ReadAhead {
@@ -52,31 +62,41 @@ class ReadAhead {
   #current: ChunkBatch | undefined;
   /** Number of the chunk behind all batches. */
   #next = 0;
-  /** Batches wanted ahead; grows while reading goes on in order. */
+  /** Chunks wanted in a batch, and batches wanted ahead; both grow while reading goes on in order. */
+  #width = 1;
   #depth = 1;
 
   constructor(reader: ChunkReader) {
     this.#reader = reader;
   }
 
-  /** The batch that holds a chunk, verified; valid until the next call. */
-  async take(chunk: number): Promise<ChunkBatch> {
+  /**
+   * The batch that holds a chunk, verified; valid until the next call.
+   * @param last number of the last chunk that is of use
+   */
+  async take(chunk: number, last: number): Promise<ChunkBatch> {
     for (;;) {
       const current = this.#current;
       if (current !== undefined && holds(current, chunk)) return current;
       if (current !== undefined && chunk !== lastOf(current) + 1) await this.#jump(chunk);
       current?.release();
       this.#current = undefined;
-      this.#fill(chunk);
+      this.#fill(chunk, last);
       const batch = await this.#batches.shift();
       if (batch === undefined) throw new RangeError('there is no such chunk');
-      await batch.ready;
+      try {
+        await batch.ready;
+      } catch (error) {
+        batch.release();
+        throw error;
+      }
       this.#current = batch;
     }
   }
 
   /** Forgets what was fetched ahead, unless the chunk is in it. */
   async #jump(chunk: number): Promise<void> {
+    this.#width = 1;
     this.#depth = 1;
     while (this.#batches.length > 0) {
       const batch = await this.#batches[0];
@@ -87,16 +107,21 @@ class ReadAhead {
     }
   }
 
-  #fill(chunk: number): void {
-    const { index, slotCount } = this.#reader;
+  #fill(chunk: number, last: number): void {
+    const { slotCount } = this.#reader;
     if (this.#batches.length === 0) this.#next = chunk;
-    while (this.#batches.length < this.#depth && this.#next < index.count) {
-      const count = this.#depth === 1 ? 1 : this.#reader.batchCount(this.#next);
+    while (this.#batches.length < this.#depth && this.#next <= last) {
+      const most = Math.min(this.#reader.batchCount(this.#next), last + 1 - this.#next);
+      const count = Math.min(this.#width, most);
       const chunks = Array.from({ length: count }, (_, i) => this.#next + i);
       this.#batches.push(unattended(this.#reader.fetch(chunks)));
       this.#next += count;
     }
-    this.#depth = Math.min(this.#depth + 1, slotCount);
+    if (this.#width < WIDTH_TO_GO_DEEPER) this.#width *= 2;
+    else {
+      this.#width = BATCH_COUNT;
+      this.#depth = Math.min(this.#depth + 1, slotCount);
+    }
   }
 }
 
