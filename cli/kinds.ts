@@ -32,6 +32,11 @@ export function localPath(word: string, unfit?: string): string {
   return localPathOf(word);
 }
 
+/** An empty word names nothing. @param noun what the original says of it in this place */
+export function refuseEmpty(word: string, noun: string): void {
+  if (word === '') throw refuse(`Failed to determine ${noun}: `);
+}
+
 export interface OpenedInput {
   readonly descriptor: number;
   readonly stats: BigIntStats;
@@ -66,13 +71,15 @@ export function isStream(stats: BigIntStats): boolean {
 
 /**
  * An opened input as the library takes it.
- * @throws CasError `USAGE` for a pipe that is given by name, which nothing reads yet
+ * @param pipes `named` if pipes may be given by name, too
+ * @throws CasError `USAGE` for what cannot be read
  */
-export function inputOf({ descriptor, stats, label }: OpenedInput): {
-  readonly input: number;
-  readonly label: string;
-} {
-  if (descriptor === STDIN || !isStream(stats)) return { input: descriptor, label };
+export function inputOf(
+  { descriptor, stats, label }: OpenedInput,
+  pipes: 'named' | 'standard input' = 'standard input',
+): { readonly input: number; readonly label: string } {
+  const isNamedPipe = pipes === 'named' && stats.isFIFO();
+  if (descriptor === STDIN || isNamedPipe || !isStream(stats)) return { input: descriptor, label };
   throw refuse('Input is neither a file or directory. Refusing.');
 }
 

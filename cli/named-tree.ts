@@ -2,6 +2,7 @@
 
 import { subtreePath } from '../lib/api/subtree.ts';
 import type { VisitOptions } from '../lib/api/visit-tree.node.ts';
+import { classifyLocator } from '../store/location.ts';
 import type { Context } from './context.ts';
 import {
   inputOf,
@@ -9,6 +10,7 @@ import {
   type OpenedInput,
   openInput,
   refuse,
+  refuseEmpty,
   STANDARD_STREAM,
 } from './kinds.ts';
 import type { Kind } from './options.ts';
@@ -17,23 +19,30 @@ import { folderOptions } from './trees.ts';
 
 type TreeKind = 'archive' | 'archive-index' | 'directory';
 
-/** Settles what the input is. */
-function treeKind(
-  verb: string,
-  word: string,
-  input: OpenedInput,
-  what: Kind | undefined,
-): TreeKind {
+/** What the options and the name say, before anything is opened. */
+function namedKind(verb: string, word: string, what: Kind | undefined): Kind | undefined {
   if (what === 'blob' || what === 'blob-index') {
     throw refuse(
       `"${verb}" operation may only be combined with --what=archive, archive-index, or directory.`,
     );
   }
+  refuseEmpty(word, 'type of locator');
   const kind = what ?? kindOfName(word);
+  if (kind === undefined && classifyLocator(word).kind !== 'path') {
+    throw refuse(
+      'Failed to determine what to list. Use --what=archive, archive-index, or directory.',
+    );
+  }
+  return kind;
+}
+
+/** Settles what the input is. */
+function treeKind(word: string, input: OpenedInput, kind: Kind | undefined): TreeKind {
   if (input.stats.isDirectory()) {
     if (kind === undefined || kind === 'directory') return 'directory';
     throw refuse('Input is a directory, but attempted to list archive or index.');
   }
+  inputOf(input);
   if (kind === 'directory') {
     throw refuse('Input is a regular file, but attempted to list it as directory.');
   }
@@ -46,8 +55,9 @@ function treeKind(
 export function nameTree(verb: string, words: readonly string[], context: Context): VisitOptions {
   const word = words[0] ?? '.';
   const subtree = subtreePath(words[1]);
+  const named = namedKind(verb, word, context.options.what);
   const input = openInput(word, (label) => `Failed to open "${label}"`);
-  const kind = treeKind(verb, word, input, context.options.what);
+  const kind = treeKind(word, input, named);
   if (kind === 'directory' && subtree.length > 0) {
     throw refuse('Subtree path only supported when listing archive or archive index.');
   }

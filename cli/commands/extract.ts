@@ -9,6 +9,7 @@ import {
   localPath,
   openInput,
   refuse,
+  refuseEmpty,
   STANDARD_STREAM,
   settledKind,
 } from '../kinds.ts';
@@ -47,6 +48,9 @@ function kindForOutput(
     return kind ?? 'archive-index';
   }
   if (existing && kind !== undefined && kind !== 'blob-index') {
+    if (!existing.isFile() && !existing.isBlockDevice()) {
+      throw refuse('Output is neither a directory, a regular file, nor a block device. Refusing.');
+    }
     throw refuse('Output is a regular file or block device, but attempted to extract an archive.');
   }
   if (kind !== undefined) return kind;
@@ -77,6 +81,7 @@ export async function extract(words: readonly string[], context: Context): Promi
   const named = settledKind(word, context.options.what, INPUT_KINDS);
   const isTree = named === 'archive' || named === 'archive-index';
   const output = words[1] ?? (isTree ? '.' : STANDARD_STREAM);
+  refuseEmpty(output, 'locator class');
   if (output !== STANDARD_STREAM) localPath(output, 'Output must be local path');
   const kind = kindForOutput(named, outputStats(output));
   const subtree = subtreePath(words[2]);
@@ -88,7 +93,7 @@ export async function extract(words: readonly string[], context: Context): Promi
   );
   const result = await synchronize(() =>
     extractResult({
-      ...inputOf(input),
+      ...inputOf(input, 'named'),
       ...storeOptions(word, context),
       ...featureMask(context),
       ...uidShiftOf(context),

@@ -9,6 +9,7 @@ import {
   type OpenedInput,
   openInput,
   refuse,
+  refuseEmpty,
   STANDARD_STREAM,
   settledKind,
 } from '../kinds.ts';
@@ -67,6 +68,7 @@ export async function make(words: readonly string[], context: Context): Promise<
   const wanted = settledKind(output, options.what, OUTPUT_KINDS);
   const isTree = wanted === 'archive' || wanted === 'archive-index';
   const inputWord = words[1] ?? (isTree ? '.' : STANDARD_STREAM);
+  refuseEmpty(inputWord, 'class of locator');
   if (inputWord !== STANDARD_STREAM) localPath(inputWord, 'Input must be local path');
   const input = openInput(inputWord, (label) => `Failed to open ${label}`);
   const kind = kindForInput(wanted, input);

@@ -1,4 +1,5 @@
 /** `stat [INPUT] [SUBPATH]` (spec/command-line.md): all that is known of one object. */
+import { FEATURE } from '../../formats/feature-flags.ts';
 import { statText } from '../../formats/stat-text.ts';
 import { stat as statOf } from '../../lib/api/stat.node.ts';
 import type { Context } from '../context.ts';
@@ -18,7 +19,8 @@ export async function stat(words: readonly string[], context: Context): Promise<
   informOfChunkSizes(context);
   const { path, node, ...facts } = await synchronize(() => statOf(tree));
   // The project id of a folder is shown even if it is 0.
-  const shown =
-    tree.kind === 'directory' ? { ...node, quotaProjectId: node.quotaProjectId ?? 0 } : node;
+  const showsProject =
+    tree.kind === 'directory' && (node.featureFlags & FEATURE.quotaProjectId) !== 0n;
+  const shown = showsProject ? { ...node, quotaProjectId: node.quotaProjectId ?? 0 } : node;
   context.stdout.write(statText(path, shown, { ...facts, localTime }));
 }

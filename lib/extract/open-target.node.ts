@@ -53,7 +53,7 @@ export function openBlockTarget(output: string | number, options: OutputOptions)
     return openUbiVolume(path, { size: options.size, label: output });
   }
   const reason = stats.isDirectory() ? DIRECTORY_REFUSED : KIND_REFUSED;
-  throw new PipelineError('USAGE', { subject: output, reason });
+  throw new PipelineError('USAGE', { reason });
 }
 
 /** Shares blocks with the file that is there, or updates it in place, or writes another one. */
