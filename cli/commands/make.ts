@@ -72,9 +72,7 @@ export async function make(words: readonly string[], context: Context): Promise<
   if (inputWord !== STANDARD_STREAM) localPath(inputWord, 'Input must be local path');
   const input = openInput(inputWord, (label) => `Failed to open ${label}`);
   const kind = kindForInput(wanted, input);
-  if (cacheOf(kind, inputWord, context) !== undefined) {
-    throw refuse('The encoder cache is not available in this version.');
-  }
+  const cache = cacheOf(kind, inputWord, context);
   informOfChunkSizes(context);
   const result = await synchronize(() =>
     makeResult({
@@ -87,12 +85,20 @@ export async function make(words: readonly string[], context: Context): Promise<
       kind,
       chunkSizes: options.chunkSizes,
       chunker: options.chunker,
+      ...(cache === undefined ? {} : { cache }),
+      onCacheFailure: (error) => {
+        context.warn(
+          `Failed to write cache ${cache}, ignoring: ${error instanceof Error ? error.message : error}`,
+        );
+      },
       signal,
       onProgress,
     }),
   );
   informOfMade(context, result);
   reportStatistics(context, 'make', result.statistics);
-  if (output === STANDARD_STREAM || result.digest === undefined) return;
-  context.stdout.write(`${result.digest}\n`);
+  // With a cache the digest is not known, and never printed.
+  const { digest } = result;
+  if (output === STANDARD_STREAM || cache !== undefined || digest === undefined) return;
+  context.stdout.write(`${digest}\n`);
 }

@@ -1,6 +1,7 @@
 /** `make` of the library: an archive, an archive index or a blob index (spec/api.md, "make"). */
 import { dirname, resolve } from 'node:path';
 import type { ChunkId } from '../../formats/chunk-id.ts';
+import type { ChunkIndex } from '../../formats/chunk-index.ts';
 import { type ChunkSizes, DEFAULT_CHUNK_SIZES } from '../../formats/chunk-sizes.ts';
 import { ALL_FEATURES } from '../../formats/feature-flags.ts';
 import type { ChunkerName } from '../chunking/scanner-choice.ts';
@@ -8,9 +9,11 @@ import { createDigest } from '../digest/digest.node.ts';
 import { PipelineError } from '../errors.ts';
 import { segmentsOfFile } from '../make/blob.node.ts';
 import type { ByteSink } from '../make/byte-sink.ts';
+import { makeCachedIndex } from '../make/cached-index.node.ts';
 import { openFileSink, openStreamSink } from '../make/file-sink.node.ts';
 import { featuresOfFileSystem } from '../make/file-system-features.ts';
 import { writeStream } from '../make/make.ts';
+import { type PackTreeOptions, packTree } from '../make/pack-tree.node.ts';
 import { type SegmentSource, segmentsOfStream } from '../make/segment.ts';
 import { makeIndex, StreamStorer } from '../make/store-stream.node.ts';
 import type { MakeStatistics } from '../statistics.ts';
@@ -18,7 +21,7 @@ import { defaultThreadCount, openJobPool } from '../work/job-pool.node.ts';
 import type { JobPool } from '../work/jobs.node.ts';
 import { type EntryEvents, entriesThenFeatures } from './entries.ts';
 import { digestNameOf, recordedFlags } from './features.ts';
-import { type FolderOptions, packFolder } from './folder.node.ts';
+import { type FolderOptions, walkOptions } from './folder.node.ts';
 import {
   type InputOptions,
   type OpenedFile,
@@ -38,6 +41,13 @@ export interface MakeOptions extends InputOptions, StoreOptions, FolderOptions, 
   readonly chunkSizes?: ChunkSizes;
   /** Default buzhash, the only one that casync 2 has. */
   readonly chunker?: ChunkerName;
+  /**
+   * For an index of a folder: a folder that remembers what was read, so that it need not be read again.
+   * It is made if it is missing, and leaves itself out of archives. Without effect on everything else.
+   */
+  readonly cache?: string;
+  /** Told why nothing could be remembered; the index is complete all the same. */
+  readonly onCacheFailure?: (error: unknown) => void;
 }
 
 export interface MakeResult {
@@ -112,8 +122,7 @@ class Making {
   }
 
   async run(): Promise<MakeResult> {
-    const { digest, ...statistics } =
-      this.#kind === 'archive' ? await this.#makeArchive() : await this.#makeIndex();
+    const { digest, ...statistics } = await this.#make();
     return {
       kind: this.#kind,
       digest,
@@ -124,7 +133,14 @@ class Making {
     };
   }
 
-  async #makeArchive() {
+  #make(): Promise<Made> {
+    const { cache } = this.#options;
+    if (this.#kind === 'archive') return this.#makeArchive();
+    if (this.#kind === 'archive-index' && cache !== undefined) return this.#makeWithCache(cache);
+    return this.#makeIndex();
+  }
+
+  async #makeArchive(): Promise<Made> {
     const { signal, onProgress } = this.#options;
     const pool = openJobPool({}, this.#threadCount);
     try {
@@ -138,20 +154,36 @@ class Making {
     }
   }
 
-  async #makeIndex() {
+  #storing() {
     const { chunkSizes = DEFAULT_CHUNK_SIZES, chunker, signal, onProgress } = this.#options;
-    const storer = new StreamStorer({
-      store: describeStoreForWriting(
-        this.#options,
-        this.#outputPath(),
-        digestNameOf(this.#options),
-      ),
+    const digest = digestNameOf(this.#options);
+    return {
+      store: describeStoreForWriting(this.#options, this.#outputPath(), digest),
       header: { featureFlags: this.#featureFlags, chunkSizes },
       chunker,
       threadCount: this.#threadCount,
       signal,
       onProgress,
-    });
+    };
+  }
+
+  async #makeWithCache(cache: string): Promise<Made> {
+    const { descriptor } = this.#input as OpenedFile;
+    const { index, reusedChunkCount, statistics } = await makeCachedIndex(
+      descriptor,
+      await this.#openSink(),
+      {
+        ...this.#storing(),
+        walk: this.#walk(),
+        cache,
+        onCacheFailure: (error) => this.#options.onCacheFailure?.(error),
+      },
+    );
+    return { ...countsOf(index, reusedChunkCount), cache: statistics };
+  }
+
+  async #makeIndex(): Promise<Made> {
+    const storer = new StreamStorer(this.#storing());
     try {
       const source =
         this.#kind === 'archive-index'
@@ -162,9 +194,7 @@ class Making {
         storer,
         await this.#openSink(),
       );
-      const { count: chunkCount, totalSize: archiveBytes } = index;
-      const average = chunkCount === 0 ? {} : { averageChunkBytes: archiveBytes / chunkCount };
-      return { digest, archiveBytes, chunkCount, reusedChunkCount, ...average };
+      return { digest, ...countsOf(index, reusedChunkCount) };
     } finally {
       await storer.close();
     }
@@ -173,6 +203,14 @@ class Making {
   /** The bytes of the archive of a folder, whose files are read where `pool` says. */
   #archive(pool: JobPool): AsyncIterable<Uint8Array> {
     let batchCount = 0;
+    return packTree((this.#input as OpenedFile).descriptor, this.#walk(), (batch) => {
+      batchCount += 1;
+      if (batchCount === FEW_BATCHES) pool.start();
+      return pool.run('packEntries', batch);
+    });
+  }
+
+  #walk(): PackTreeOptions {
     const isOurs = this.#changedByUs();
     const reading = {
       ...this.#options,
@@ -185,11 +223,7 @@ class Making {
     };
     const onEntry = entriesThenFeatures(this.#options, this.#featureFlags);
     const events = onEntry === undefined ? { onFileSystem } : { onFileSystem, onEntry };
-    return packFolder(this.#input as OpenedFile, reading, events, (batch) => {
-      batchCount += 1;
-      if (batchCount === FEW_BATCHES) pool.start();
-      return pool.run('packEntries', batch);
-    });
+    return walkOptions(this.#input as OpenedFile, reading, events);
   }
 
   /** What is cut into chunks, if it is a blob. */
@@ -232,6 +266,14 @@ class Making {
       return results.some((own) => path === dirname(own) || isWithin(path, own));
     };
   }
+}
+
+type Made = Omit<MakeStatistics, 'totalMs'> & Pick<MakeResult, 'digest'>;
+
+function countsOf(index: ChunkIndex, reusedChunkCount: number): Made {
+  const { count: chunkCount, totalSize: archiveBytes } = index;
+  const average = chunkCount === 0 ? {} : { averageChunkBytes: archiveBytes / chunkCount };
+  return { archiveBytes, chunkCount, reusedChunkCount, ...average };
 }
 
 function isWithin(path: string, folder: string): boolean {

@@ -34,7 +34,7 @@ export interface CachedIndex {
   readonly index: ChunkIndex;
   /** Chunks that were read although the store had them. */
   readonly reusedChunkCount: number;
-  readonly cache: CacheStatistics;
+  readonly statistics: CacheStatistics;
 }
 
 /** Fewer batches of entries than this are not worth a thread. */
@@ -63,7 +63,7 @@ export async function makeCachedIndex(
       await cache.write(stored.remembered).catch(options.onCacheFailure);
     }
     const { index, reusedChunkCount, statistics } = stored;
-    return { index, reusedChunkCount, cache: statistics };
+    return { index, reusedChunkCount, statistics };
   } finally {
     await sink.discard();
   }

@@ -3,9 +3,9 @@
  * alone do not say enough. Used by the encoder cache and by directories as seeds.
  */
 
-import { about } from '../../formats/errors.ts';
 import { escapeBytes } from '../../formats/escape.ts';
-import { errorFromMessage } from '../work/error-message.ts';
+import { PipelineError } from '../errors.ts';
+import type { ErrorMessage } from '../work/error-message.ts';
 import {
   type CutSpansInput,
   RANGE_COLUMNS,
@@ -71,7 +71,8 @@ export class SpanCutter {
    * Reads what the window begins with. The window stays where it is. Stretches become longer from call
    * to call.
    * @param onBegun called when reading has begun
-   * @throws PipelineError `SOURCE_CHANGED` and others with the path below the root
+   * @throws PipelineError `SOURCE_CHANGED` with the path below the root, if a content cannot be read,
+   * whatever the reason: when its entry was read, it could
    */
   async cut(onBegun?: () => void): Promise<Stretch> {
     const { window, ring, pool, longestChunk, unreadable } = this.#options;
@@ -89,8 +90,7 @@ export class SpanCutter {
       const { ends, changed, failure } = await cutting;
       const references = ranges.map(({ range }) => range.reference);
       if (failure !== undefined) {
-        const path = escapeBytes(pathOfContent(references[failure.file]));
-        throw about(path, errorFromMessage(failure.error));
+        throw contentLost(references[failure.file], failure.error);
       }
       return { address, ends, changed: Array.from(changed, (file) => references[file]) };
     } catch (error) {
@@ -136,4 +136,9 @@ const NUL = Uint8Array.of(0);
 /** Path of a file below the root. */
 export function pathOfContent({ folder, number }: ContentReference): Uint8Array {
   return pathOf(folder, nameOf(folder, number));
+}
+
+function contentLost(reference: ContentReference, { step, reason }: ErrorMessage): PipelineError {
+  const parts = { subject: escapeBytes(pathOfContent(reference)), reason };
+  return new PipelineError('SOURCE_CHANGED', step === undefined ? parts : { ...parts, step });
 }
