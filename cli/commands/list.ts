@@ -24,8 +24,8 @@ export async function list(words: readonly string[], context: Context): Promise<
 
 function manifestLine({ path, node, shownFlags, contentDigest }: ManifestEntry, context: Context) {
   const label = context.options.digest ?? digestOfFlags(node.featureFlags);
-  const digest = contentDigest ? { digest: { label, value: contentDigest } } : {};
-  return mtreeLine(path, node, { shownFlags, ...digest });
+  if (contentDigest === undefined) return mtreeLine(path, node, { shownFlags });
+  return mtreeLine(path, node, { shownFlags, digest: { label, value: contentDigest } });
 }
 
 export async function mtree(words: readonly string[], context: Context): Promise<void> {

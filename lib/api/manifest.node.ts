@@ -38,9 +38,10 @@ function createVisitor(give: Give<ManifestEntry>): Visitor {
     data: (bytes) => file?.content.update(bytes),
     leave() {
       if (file === undefined) return undefined;
-      const { entry, content } = file;
+      const { path, depth, node, shownFlags } = file.entry;
+      const contentDigest = file.content.finish();
       file = undefined;
-      return give({ ...entry, contentDigest: content.finish() });
+      return give({ path, depth, node, shownFlags, contentDigest });
     },
   };
 }
