@@ -9,8 +9,16 @@ export interface Verb {
   readonly maxWords: number;
   /** What is said when there are more. */
   readonly tooManyWords: string;
+  /**
+   * Endings of names that a shell offers first, word by word; what stands last is for all that follow.
+   * Anything where there are none.
+   */
+  readonly endings?: readonly (readonly string[])[];
   readonly run: Command;
 }
+
+const INDEX_ENDINGS = ['.caidx', '.caibx'];
+const ALL_ENDINGS = ['.catar', ...INDEX_ENDINGS];
 
 const PATH_AND_SUBTREE = 'Input path/URL and subtree path expected.';
 
@@ -22,6 +30,7 @@ export const VERBS: readonly Verb[] = [
       'Make an archive (.catar) or an archive index (.caidx) of a directory, or a blob index (.caibx) of a file or block device',
     maxWords: 2,
     tooManyWords: 'A pair of output and input path/URL expected.',
+    endings: [ALL_ENDINGS, []],
     run: async (words, context) => (await import('./commands/make.ts')).make(words, context),
   },
   {
@@ -31,6 +40,7 @@ export const VERBS: readonly Verb[] = [
       'Extract an archive or archive index into a directory, or a blob index to a file or block device',
     maxWords: 3,
     tooManyWords: 'Input path/URL, output path, and subtree path expected.',
+    endings: [ALL_ENDINGS, []],
     run: async (words, context) => (await import('./commands/extract.ts')).extract(words, context),
   },
   {
@@ -71,6 +81,7 @@ export const VERBS: readonly Verb[] = [
     description: 'Remove the chunks of a store that none of the indexes needs',
     maxWords: Number.POSITIVE_INFINITY,
     tooManyWords: '',
+    endings: [INDEX_ENDINGS],
     run: async (words, context) => (await import('./commands/gc.ts')).gc(words, context),
   },
   {
@@ -97,6 +108,7 @@ export const VERBS: readonly Verb[] = [
     description: 'Store a blob, or an archive as it is, and write its index',
     maxWords: 2,
     tooManyWords: 'An index and an input expected.',
+    endings: [INDEX_ENDINGS, []],
     run: async (words, context) => (await import('./commands/put.ts')).put(words, context),
   },
   {
@@ -105,6 +117,7 @@ export const VERBS: readonly Verb[] = [
     description: 'Put together the blob or archive behind an index',
     maxWords: 2,
     tooManyWords: 'An index and an output expected.',
+    endings: [INDEX_ENDINGS, []],
     run: async (words, context) => (await import('./commands/get.ts')).get(words, context),
   },
   {
