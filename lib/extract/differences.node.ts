@@ -67,7 +67,9 @@ function differentXattrs(fd: number, wanted: Wanted, replay: ReplaySet): number 
     return isEqual(getXattr(fd, SELINUX_XATTR), selinuxLabel) ? 0 : DIFFERENT.selinuxLabel;
   }
   if (!replay.xattrs && !replay.acl && !replay.fileCapabilities && !replay.selinux) return 0;
-  const names = new Set(listXattrs(fd).map((name) => name.toString('latin1')));
+  const listed = listXattrs(fd);
+  if (listed.length === 0 && wantsNoXattrs(wanted)) return 0;
+  const names = new Set(listed.map((name) => name.toString('latin1')));
   const differs = (name: string, value: Uint8Array | undefined) =>
     !isEqual(names.has(name) ? getXattr(fd, name) : undefined, value);
   let found = 0;
@@ -81,6 +83,13 @@ function differentXattrs(fd: number, wanted: Wanted, replay: ReplaySet): number 
     found |= DIFFERENT.selinuxLabel;
   }
   return found;
+}
+
+/** As nearly all objects. */
+function wantsNoXattrs(wanted: Wanted): boolean {
+  const { accessAcl, defaultAcl, fileCapabilities, selinuxLabel } = wanted;
+  if (wanted.xattrs.length > 0 || accessAcl !== undefined || defaultAcl !== undefined) return false;
+  return fileCapabilities === undefined && selinuxLabel === undefined;
 }
 
 function haveDifference(fd: number, names: ReadonlySet<string>, wanted: Wanted['xattrs']): boolean {
@@ -101,16 +110,15 @@ function differentFlags(
   replay: ReplaySet,
 ): number {
   let found = 0;
-  const mask = inodeFlagsOfFeatures(replay.entryFlags);
-  if (mask !== 0) {
-    const wanted = inodeFlagsOfFeatures(entryFlags & replay.entryFlags);
-    const different = ((getInodeFlags(fd) ?? 0) ^ wanted) & mask;
-    const early = inodeFlagsOfFeatures(EARLY_FLAGS);
-    if ((different & early) !== 0) found |= DIFFERENT.earlyFlags;
-    if ((different & ~early) !== 0) found |= DIFFERENT.lateFlags;
+  const { inodeMask, fatMask } = masksOf(replay.entryFlags);
+  const flags = entryFlags & replay.entryFlags;
+  if (inodeMask !== 0) {
+    const wanted = flags === 0 ? 0 : inodeFlagsOfFeatures(flags);
+    const different = ((getInodeFlags(fd) ?? 0) ^ wanted) & inodeMask;
+    if ((different & EARLY_INODE_FLAGS) !== 0) found |= DIFFERENT.earlyFlags;
+    if ((different & ~EARLY_INODE_FLAGS) !== 0) found |= DIFFERENT.lateFlags;
   }
-  const fatMask = fatAttributesOfFeatures(replay.entryFlags);
-  const fatWanted = fatAttributesOfFeatures(entryFlags & replay.entryFlags);
+  const fatWanted = flags === 0 ? 0 : fatAttributesOfFeatures(flags);
   if (fatMask !== 0 && (onFat || fatWanted !== 0)) {
     const different = ((getFatAttributes(fd) ?? 0) ^ fatWanted) & fatMask;
     if (different !== 0) found |= DIFFERENT.lateFlags;
@@ -119,6 +127,25 @@ function differentFlags(
     found |= DIFFERENT.lateFlags;
   }
   return found;
+}
+
+const EARLY_INODE_FLAGS = inodeFlagsOfFeatures(EARLY_FLAGS);
+
+interface FlagMasks {
+  readonly features: number;
+  readonly inodeMask: number;
+  readonly fatMask: number;
+}
+
+/** Of the last question, which is nearly always the next one, too. */
+let masks: FlagMasks = { features: 0, inodeMask: 0, fatMask: 0 };
+
+function masksOf(features: number): FlagMasks {
+  if (masks.features !== features) {
+    const inodeMask = inodeFlagsOfFeatures(features);
+    masks = { features, inodeMask, fatMask: fatAttributesOfFeatures(features) };
+  }
+  return masks;
 }
 
 const SPECIAL_BITS = 0o7000;
