@@ -4,11 +4,12 @@
  */
 import type { CatarNode } from '../../formats/catar-events.ts';
 import { FEATURE } from '../../formats/feature-flags.ts';
+import { bootId } from '../os/boot.node.ts';
 import type { FileStat } from '../os/file-stat.node.ts';
 import { CHATTR_FEATURES, NO_DUMP_INODE_FLAG } from '../os/inode-flag-bits.ts';
 import { getGeneration } from '../os/inode-flags.node.ts';
 import { mountIdOf } from '../os/open.node.ts';
-import { datesChanges, writeIdentity } from './file-identity.ts';
+import { datesChanges, type MountIdentity, writeIdentity } from './file-identity.ts';
 import { createFileSystems, type FileSystems } from './file-systems.node.ts';
 import type { HeldEntry } from './held-entry.node.ts';
 import { createNodeReader, type FileFacts, type NodeReader } from './metadata.node.ts';
@@ -67,7 +68,8 @@ export class EntryReader {
   writeIdentity(stat: FileStat, fd: number, out: Uint8Array, offset: number): void {
     const isDated = datesChanges(this.#fileSystems.typeOf(stat, fd));
     const generation = isDated ? (getGeneration(fd) ?? 0) : 0;
-    writeIdentity(stat, { generation, isDated }, out, offset);
+    const mount = stat.ctimeNanoseconds === 0 ? mountIdentity(stat) : undefined;
+    writeIdentity(stat, { generation, isDated, mount }, out, offset);
   }
 
   /** Undefined where submounts are not told apart. */
@@ -86,4 +88,10 @@ export class EntryReader {
     const inodeFlags = this.#wantsInodeFlags ? this.#fileSystems.inodeFlagsOf(stat, fd) : 0;
     return { inodeFlags, fileSystemType: this.#fileSystems.typeOf(stat, fd) };
   }
+}
+
+function mountIdentity({ mountId, isMountIdUnique }: FileStat): MountIdentity | undefined {
+  const boot = bootId();
+  if (mountId === undefined || !isMountIdUnique || boot === undefined) return undefined;
+  return { number: mountId, boot };
 }

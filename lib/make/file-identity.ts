@@ -6,7 +6,9 @@
 import { readU32, writeU32, writeU64 } from '../../formats/bytes.ts';
 
 /** Bytes of an identity. */
-export const IDENTITY_LENGTH = 56;
+export const IDENTITY_LENGTH = 72;
+/** Bytes that `stat` knows; they come first. */
+const ATTRIBUTES_LENGTH = 48;
 
 /** The attributes of a file that count. */
 export interface IdentifyingAttributes {
@@ -26,30 +28,43 @@ export interface InodeFacts {
   readonly generation: number;
   /** Whether the file system dates every change of a file ({@link datesChanges}). */
   readonly isDated: boolean;
+  /** For a change time of whole seconds: what tells this mount from all others; undefined if nothing. */
+  readonly mount: MountIdentity | undefined;
 }
 
-const GENERATION_OFFSET = 16;
-const DATED_OFFSET = 20;
-const SIZE_OFFSET = 24;
-const CTIME_NANOSECONDS_OFFSET = 44;
-const CTIME_OFFSET = 48;
+export interface MountIdentity {
+  readonly number: number;
+  /** Number of the machine's run. */
+  readonly boot: bigint;
+}
+
+const CTIME_NANOSECONDS_OFFSET = 36;
+const CTIME_OFFSET = 40;
+const DATED_OFFSET = 52;
+const MOUNT_OFFSET = 56;
 const WORD = 2 ** 32;
 
 /** Writes {@link IDENTITY_LENGTH} bytes at `offset`. */
 export function writeIdentity(
   facts: IdentifyingAttributes,
-  { generation, isDated }: InodeFacts,
+  { generation, isDated, mount }: InodeFacts,
   bytes: Uint8Array,
   offset: number,
 ): void {
+  writeAttributes(facts, bytes, offset);
+  writeU32(bytes, offset + ATTRIBUTES_LENGTH, generation >>> 0);
+  writeU32(bytes, offset + DATED_OFFSET, isDated ? 1 : 0);
+  writeU64(bytes, offset + MOUNT_OFFSET, mount?.number ?? 0);
+  writeU64(bytes, offset + MOUNT_OFFSET + 8, mount?.boot ?? 0n);
+}
+
+function writeAttributes(facts: IdentifyingAttributes, bytes: Uint8Array, offset: number): void {
   writeU64(bytes, offset, facts.device);
   writeU32(bytes, offset + 8, facts.inodeLow);
   writeU32(bytes, offset + 12, facts.inodeHigh);
-  writeU32(bytes, offset + GENERATION_OFFSET, generation >>> 0);
-  writeU32(bytes, offset + DATED_OFFSET, isDated ? 1 : 0);
-  writeU64(bytes, offset + SIZE_OFFSET, facts.size);
-  writeSeconds(bytes, offset + 32, facts.mtimeSeconds);
-  writeU32(bytes, offset + 40, facts.mtimeNanoseconds);
+  writeU64(bytes, offset + 16, facts.size);
+  writeSeconds(bytes, offset + 24, facts.mtimeSeconds);
+  writeU32(bytes, offset + 32, facts.mtimeNanoseconds);
   writeU32(bytes, offset + CTIME_NANOSECONDS_OFFSET, facts.ctimeNanoseconds);
   writeSeconds(bytes, offset + CTIME_OFFSET, facts.ctimeSeconds);
 }
@@ -61,15 +76,14 @@ function writeSeconds(bytes: Uint8Array, offset: number, seconds: number): void 
   writeU32(bytes, offset + 4, high >>> 0);
 }
 
+const scratch = new Uint8Array(ATTRIBUTES_LENGTH);
+
 /** Whether attributes are those of an identity; what else it holds is not compared. */
 export function hasAttributes(facts: IdentifyingAttributes, identity: Uint8Array): boolean {
-  const isDated = readU32(identity, DATED_OFFSET) === 1;
-  writeIdentity(facts, { generation: readU32(identity, GENERATION_OFFSET), isDated }, scratch, 0);
-  for (let i = 0; i < IDENTITY_LENGTH; i++) if (scratch[i] !== identity[i]) return false;
+  writeAttributes(facts, scratch, 0);
+  for (let i = 0; i < ATTRIBUTES_LENGTH; i++) if (scratch[i] !== identity[i]) return false;
   return true;
 }
-
-const scratch = new Uint8Array(IDENTITY_LENGTH);
 
 /** Whether attributes are those of the same file, changed or not. */
 export function hasInode(facts: IdentifyingAttributes, identity: Uint8Array): boolean {
@@ -86,13 +100,16 @@ export function deviceOf(identity: Uint8Array): number {
 }
 
 /**
- * Whether a file was at rest: its last change is older than `momentSeconds` (since 1970), was dated by
- * a file system that dates all changes, and to less than a second. Times of whole seconds come from
- * coarse clocks and from images that were built, not written, where equal times say nothing.
+ * Whether a file was at rest: its last change is older than `momentSeconds` (since 1970), and was dated
+ * by a file system that dates all changes. Times of whole seconds come from coarse clocks and from
+ * images that were built, not written: in two such images equal times say nothing, so the mount must be
+ * the same.
  */
 export function isAtRest(identity: Uint8Array, momentSeconds: number): boolean {
   if (readU32(identity, DATED_OFFSET) !== 1) return false;
-  if (readU32(identity, CTIME_NANOSECONDS_OFFSET) === 0) return false;
+  const isFine = readU32(identity, CTIME_NANOSECONDS_OFFSET) !== 0;
+  const hasMount = readU32(identity, MOUNT_OFFSET) !== 0;
+  if (!isFine && !hasMount) return false;
   const high = readU32(identity, CTIME_OFFSET + 4) | 0;
   return high * WORD + readU32(identity, CTIME_OFFSET) < momentSeconds;
 }

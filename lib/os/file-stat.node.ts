@@ -38,6 +38,8 @@ export interface FileStat {
   readonly allocatedBytes: number;
   /** Number of the mount the path led through, where the kernel and koffi report it. */
   readonly mountId: number | undefined;
+  /** Whether no other mount ever has that number while the machine runs. */
+  readonly isMountIdUnique: boolean;
 }
 
 const AT_FDCWD = -100;
@@ -46,6 +48,8 @@ const AT_NO_AUTOMOUNT = 0x800;
 const AT_EMPTY_PATH = 0x1000;
 const STATX_BASIC_STATS = 0x7ff;
 const STATX_MNT_ID = 0x1000;
+/** Asks newer kernels for another number in the same place. */
+const STATX_MNT_ID_UNIQUE = 0x4000;
 const ENOSYS = 38;
 const SECOND_NS = 1_000_000_000n;
 const STEP = 'read attributes';
@@ -97,7 +101,7 @@ function query(
 ): FileStat {
   const statx = libc()?.statx;
   if (statx !== undefined) {
-    const mask = STATX_BASIC_STATS | STATX_MNT_ID;
+    const mask = STATX_BASIC_STATS | STATX_MNT_ID | STATX_MNT_ID_UNIQUE;
     const all = flags | AT_NO_AUTOMOUNT;
     if (statx(directory, terminated(path), all, mask, memory) === 0) return new Attributes();
     const errno = lastErrno();
@@ -139,6 +143,7 @@ class Attributes implements FileStat {
   readonly rdevMinor: number;
   readonly allocatedBytes: number;
   readonly mountId: number | undefined;
+  readonly isMountIdUnique: boolean;
 
   /** From the memory that statx filled. */
   constructor() {
@@ -157,7 +162,9 @@ class Attributes implements FileStat {
     this.rdevMajor = words32[32];
     this.rdevMinor = words32[33];
     this.allocatedBytes = int64At(12) * 512;
-    this.mountId = (words32[0] & STATX_MNT_ID) === 0 ? undefined : int64At(36);
+    const hasMountId = (words32[0] & (STATX_MNT_ID | STATX_MNT_ID_UNIQUE)) !== 0;
+    this.mountId = hasMountId ? int64At(36) : undefined;
+    this.isMountIdUnique = (words32[0] & STATX_MNT_ID_UNIQUE) !== 0;
   }
 
   get mtimeNs(): bigint {
