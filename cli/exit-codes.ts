@@ -3,6 +3,8 @@ import { isCasError } from '../formats/errors.ts';
 
 export const EXIT_DONE = 0;
 export const EXIT_FAILED = 1;
+/** What `diff` and `verify` have compared is not equal. */
+export const EXIT_DIFFERENT = 1;
 export const EXIT_SOURCE_INCOMPLETE = 3;
 
 const EXIT_CODES: Readonly<Record<string, number>> = {
@@ -27,5 +29,10 @@ const EXIT_CODES: Readonly<Record<string, number>> = {
 
 /** Exit status for a failure. */
 export function exitCodeOf(error: unknown): number {
-  return isCasError(error) ? (EXIT_CODES[error.code] ?? EXIT_FAILED) : EXIT_FAILED;
+  return isCasError(error) ? exitCodeOfCode(error.code) : EXIT_FAILED;
+}
+
+/** Exit status for the code of a failure. */
+export function exitCodeOfCode(code: string): number {
+  return EXIT_CODES[code] ?? EXIT_FAILED;
 }

@@ -50,8 +50,9 @@ type State = 'record' | 'payload' | 'goodbye-items' | 'goodbye-tail' | 'done';
 const ROOT: NodeStart = { offset: 0, name: new Uint8Array(), depth: 0 };
 
 export class CatarParser {
+  /** As in the options; may be changed whenever an event is taken. */
+  skipPayloads: boolean;
   readonly #limits: DecodeLimits;
-  readonly #skipPayloads: boolean;
   readonly #expectedFlags: bigint | undefined;
   readonly #layouts: ReadonlyMap<number, RecordLayout>;
   readonly #start: NodeStart;
@@ -78,7 +79,7 @@ export class CatarParser {
 
   constructor(options: CatarParserOptions = {}) {
     this.#limits = options.limits ?? DEFAULT_DECODE_LIMITS;
-    this.#skipPayloads = options.skipPayloads ?? false;
+    this.skipPayloads = options.skipPayloads ?? false;
     this.#expectedFlags = options.expectedFlags;
     this.#layouts = recordLayouts(this.#limits);
     this.#start = options.start ?? ROOT;
@@ -232,9 +233,8 @@ export class CatarParser {
     if (depth > this.#limits.maxDepth) {
       throw this.#error(`at most ${this.#limits.maxDepth} nodes from the root to the deepest`);
     }
-    const low = readU32(body.bytes, body.start);
-    const high = readU32(body.bytes, body.start + 4);
-    const decoder = this.#decoderFor(low, high);
+    const { bytes, start } = body;
+    const decoder = this.#decoderFor(readU32(bytes, start), readU32(bytes, start + 4));
     this.#check(decoder.begin(body));
     const { type } = decoder.node;
     if (depth === 1 && type !== 'directory') throw this.#error('a directory as the root');
@@ -277,7 +277,7 @@ export class CatarParser {
   }
 
   #readPayload(): boolean {
-    if (this.#skipPayloads) {
+    if (this.skipPayloads) {
       this.#cursor.jump(this.#remaining);
       this.#remaining = 0;
     }

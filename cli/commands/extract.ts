@@ -61,7 +61,7 @@ function kindForOutput(
 }
 
 /** What the options say of writing. */
-function outputOptions({ options }: Context): Partial<ExtractOptions> {
+export function outputOptions({ options }: Context): Partial<ExtractOptions> {
   const { seeds, seedOutput, reflink, hardlink, undoImmutable, punchHoles, fsync } = options;
   return {
     seeds: seeds.map((seed) => localPath(seed)),
@@ -112,7 +112,7 @@ export async function extract(words: readonly string[], context: Context): Promi
   reportStatistics(context, 'extract', result.statistics);
 }
 
-function seedFailureText(seed: string, error: unknown): string {
+export function seedFailureText(seed: string, error: unknown): string {
   const reason = error instanceof Error ? error.message : String(error);
   return `Failed to add seed ${seed}, ignoring: ${reason}`;
 }

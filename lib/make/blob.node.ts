@@ -49,7 +49,7 @@ function deviceSize(fd: number, label: string): number {
 }
 
 /** Size in bytes of what is read of a file or device. */
-function blobSize(fd: number, label: string): number {
+export function blobSize(fd: number, label: string): number {
   const stats = fstatSync(fd);
   return stats.isBlockDevice() ? deviceSize(fd, label) : stats.size;
 }

@@ -1,0 +1,150 @@
+/** `verify` of the library: is it still what it was? (spec/api.md, "verify") */
+import type { DigestName } from '../../formats/chunk-id.ts';
+import type { ChunkIndex } from '../../formats/chunk-index.ts';
+import { digestOfFlags } from '../../formats/feature-flags.ts';
+import type { ByteRange } from '../compare/byte-ranges.ts';
+import { joinedRanges, rangesOfChunks } from '../compare/compare-blobs.node.ts';
+import type { EntryDifference, TreeComparison } from '../compare/compare-trees.ts';
+import { differentChunks, differentChunksOfStream } from '../compare/different-chunks.node.ts';
+import { createDigest } from '../digest/digest.node.ts';
+import { PipelineError } from '../errors.ts';
+import {
+  type StoreProblem,
+  type VerifyStoreResult,
+  verifyStore,
+} from '../maintain/verify-store.node.ts';
+import { digestArchive } from '../read/digest-archive.ts';
+import { createBreather } from '../work/breathe.ts';
+import { defaultThreadCount } from '../work/job-pool.node.ts';
+import { Compared, compareInputs } from './compared.node.ts';
+import type { ComparedInput, FolderOptions } from './options.ts';
+import { describeStoresForReading } from './stores.node.ts';
+import type { WorkOptions } from './work-options.ts';
+
+export interface VerifyOptions extends WorkOptions, FolderOptions {
+  /** An archive or index; or, without a target, the path of a store. */
+  readonly expected: ComparedInput;
+  /** What shall be equal: a folder for an archive, a file, device or stream for an index. */
+  readonly target?: ComparedInput;
+  /** Told of each entry that differs: removed are those that the target lacks. */
+  readonly onEntry?: (difference: EntryDifference) => Promise<void> | undefined;
+  /** Told of each range of a file, device or stream that differs, rising. In whole chunks. */
+  readonly onRange?: (range: ByteRange) => Promise<void> | undefined;
+  /** Told of each chunk or file of a store that is not as it should be. */
+  readonly onProblem?: (problem: StoreProblem) => void;
+}
+
+export type VerifyResult =
+  | ({ readonly kind: 'tree'; readonly isGood: boolean } & TreeComparison)
+  | {
+      readonly kind: 'blob';
+      readonly isGood: boolean;
+      readonly expectedSize: number;
+      /** Undefined where it is not known, or does not matter. */
+      readonly targetSize?: number;
+      readonly rangeCount: number;
+      /** Bytes in these ranges. */
+      readonly differentBytes: number;
+    }
+  | ({ readonly kind: 'chunks'; readonly isGood: boolean } & VerifyStoreResult)
+  /** An archive without anything to compare it with: its structure is as it should be. */
+  | { readonly kind: 'archive'; readonly isGood: true };
+
+/**
+ * Checks that a target equals an archive or index; without a target, that all chunks of an index, or all
+ * chunks of a store, are there and good.
+ * @throws CasError `USAGE` if both do not fit, `ABORTED`, FormatError for a damaged archive or index, and
+ * what reading throws
+ */
+export async function verify(options: VerifyOptions): Promise<VerifyResult> {
+  const expected = await Compared.open(options.expected, options);
+  try {
+    if (options.target === undefined) return await verifyAlone(expected, options);
+    const target = await Compared.open(options.target, options);
+    try {
+      if (target.isFolder) return await verifyFolder(expected, target, options);
+      if (expected.index) return await verifyBytes(expected.index, target, options);
+      const reason = `${expected.label} is no index, and ${target.label} is no directory.`;
+      throw new PipelineError('USAGE', { reason });
+    } finally {
+      await target.close();
+    }
+  } finally {
+    await expected.close();
+  }
+}
+
+async function verifyFolder(
+  expected: Compared,
+  target: Compared,
+  options: VerifyOptions,
+): Promise<VerifyResult> {
+  if (expected.isFolder || !expected.isTree) {
+    const reason = `${expected.label} is neither an archive nor an archive index.`;
+    throw new PipelineError('USAGE', { reason });
+  }
+  const { onEntry = () => undefined } = options;
+  const compared = await compareInputs(expected, target, { ...options, onDifference: onEntry });
+  const { addedCount, removedCount, changedCount } = compared;
+  return { kind: 'tree', isGood: addedCount + removedCount + changedCount === 0, ...compared };
+}
+
+/** Hashes the target; no chunk is fetched. */
+async function verifyBytes(
+  index: ChunkIndex,
+  target: Compared,
+  options: VerifyOptions,
+): Promise<VerifyResult> {
+  const { threadCount = defaultThreadCount(), signal, onProgress, onRange } = options;
+  const { file, size, isDevice } = target.blob();
+  const work = { ...(signal ? { signal } : {}), ...(onProgress ? { onProgress } : {}) };
+  const chunks = file
+    ? differentChunks(index, file, { threadCount, ...work })
+    : differentChunksOfStream(index, target.source(), work);
+  const found = { rangeCount: 0, differentBytes: 0 };
+  const expectedSize = index.totalSize;
+  for await (const range of joinedRanges(rangesOfChunks(index, chunks, expectedSize))) {
+    found.rangeCount += 1;
+    found.differentBytes += range.end - range.start;
+    await onRange?.(range);
+  }
+  // A device may be longer; a shorter one lacks chunks.
+  const targetSize = isDevice ? undefined : (size ?? (await sizeOfStream(target, index)));
+  const hasSize = targetSize === undefined || targetSize === expectedSize;
+  const isGood = hasSize && found.rangeCount === 0;
+  const sizes = { expectedSize, ...(targetSize === undefined ? {} : { targetSize }) };
+  return { kind: 'blob', isGood, ...sizes, ...found };
+}
+
+/** Undefined unless all of the index has been there: the end of a stream is seen only once. */
+async function sizeOfStream(target: Compared, { totalSize }: ChunkIndex): Promise<number> {
+  const source = target.source();
+  for (let end = totalSize; ; ) {
+    const bytes = await source.read(end);
+    if (bytes.length === 0) return end;
+    end += bytes.length;
+  }
+}
+
+async function verifyAlone(expected: Compared, options: VerifyOptions): Promise<VerifyResult> {
+  if (expected.kind === 'archive') {
+    await digestArchive(expected.source(), createDigest, { breathe: createBreather() });
+    return { kind: 'archive', isGood: true };
+  }
+  if (expected.kind === 'blob') {
+    const reason = `${expected.label} is neither an archive, an index nor a store.`;
+    throw new PipelineError('USAGE', { reason });
+  }
+  const { index } = expected;
+  const { input, ...storeOptions } = options.expected;
+  const path = typeof input === 'string' ? input : undefined;
+  const digest: DigestName = index ? digestOfFlags(index.featureFlags) : 'sha256';
+  const options_ = index ? storeOptions : { ...storeOptions, store: path ?? '.', extraStores: [] };
+  const [store, ...extraStores] = describeStoresForReading(options_, path, digest);
+  const result = await verifyStore(store, {
+    ...options,
+    ...(index ? { indexes: [index], extraStores } : {}),
+  });
+  const { damaged, missing, unreadable } = result.problemCounts;
+  return { kind: 'chunks', isGood: damaged + missing + unreadable === 0, ...result };
+}
