@@ -9,7 +9,7 @@ const NANOSECONDS = 1_000_000_000n;
 export interface EntryJsonOptions {
   /** Features that are shown. */
   readonly shownFlags: bigint;
-  readonly contentDigest?: ChunkId;
+  readonly contentDigest?: ChunkId | undefined;
 }
 
 /** @param path from the root, whose own is empty and shown as `.` */

@@ -5,6 +5,8 @@ import { mtreeLine } from '../../formats/mtree.ts';
 import { list as entriesOf } from '../../lib/api/list.node.ts';
 import { type ManifestEntry, manifest } from '../../lib/api/manifest.node.ts';
 import type { Context } from '../context.ts';
+import { entryJson } from '../entry-json.ts';
+import { jsonLine } from '../json-text.ts';
 import { nameTree } from '../named-tree.ts';
 import { synchronize } from '../synchronize.ts';
 import { featureLines, informOfChunkSizes } from '../verbose.ts';
@@ -16,14 +18,20 @@ export async function list(words: readonly string[], context: Context): Promise<
   await synchronize(async () => {
     // Only names and modes are shown, so it does not matter what else cannot be read.
     const reading = { ...tree, ...featureLines(context), onUnavailable: () => {} };
-    for await (const { path, depth, node } of entriesOf(reading)) {
-      if (options.recursive || depth <= 1) stdout.write(listLine(path, node.mode));
+    for await (const { path, depth, node, shownFlags } of entriesOf(reading)) {
+      if (!options.recursive && depth > 1) continue;
+      stdout.write(
+        options.json ? jsonLine(entryJson(path, node, { shownFlags })) : listLine(path, node.mode),
+      );
     }
   });
 }
 
 function manifestLine({ path, node, shownFlags, contentDigest }: ManifestEntry, context: Context) {
   const label = context.options.digest ?? digestOfFlags(node.featureFlags);
+  if (context.options.json) {
+    return jsonLine(entryJson(path, node, { shownFlags, contentDigest }));
+  }
   if (contentDigest === undefined) return mtreeLine(path, node, { shownFlags });
   return mtreeLine(path, node, { shownFlags, digest: { label, value: contentDigest } });
 }
