@@ -1,11 +1,12 @@
 /**
- * Bundles cli/main.ts and everything below it into dist/casync.cjs, and the script of its threads into
- * dist/worker.cjs. Run by `npm run build` and
- * `prepack`, and by the launcher (casync.cjs) in a source checkout whose bundle is missing or old.
+ * Bundles the command (cli/main.ts), the library (lib/index.node.ts) and the script of their threads
+ * into dist. Run by `npm run build` and `prepack`, and in a source checkout whose bundles are missing or
+ * old by the launcher (casync.cjs) and the library (library.mjs).
  */
 import { mkdirSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import bundles from './bundles.cjs';
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 
@@ -19,20 +20,20 @@ const TIME_GRAIN_MS = 20;
 const BANNER = `const importMetaUrl = require('node:url').pathToFileURL(__filename).href;`;
 
 /**
- * Builds the bundle and its source map. Both appear complete or not at all, so that any number of
+ * Builds the bundles and their source maps. Each appears complete or not at all, so that any number of
  * builds may run at the same time.
- * @param outFile path of the bundle; the map goes beside it
  */
-export async function build(outFile = join(ROOT, 'dist', 'casync.cjs')) {
+export async function build() {
   const startedMs = Date.now();
   const esbuild = await import('esbuild');
   const result = await esbuild.build({
     absWorkingDir: ROOT,
     entryPoints: [
-      { in: 'cli/main.ts', out: basename(outFile, '.cjs') },
       { in: 'lib/work/worker.node.ts', out: 'worker' },
+      { in: 'lib/index.node.ts', out: 'library' },
+      { in: 'cli/main.ts', out: 'casync' },
     ],
-    outdir: dirname(outFile),
+    outdir: bundles.DIST,
     outExtension: { '.js': '.cjs' },
     bundle: true,
     write: false,
@@ -49,16 +50,14 @@ export async function build(outFile = join(ROOT, 'dist', 'casync.cjs')) {
     legalComments: 'none',
     logLevel: 'silent',
   });
-  mkdirSync(dirname(outFile), { recursive: true });
-  // The bundle last: whoever sees it finds everything else.
-  const files = result.outputFiles.toSorted(
-    (a, b) => rank(a.path, outFile) - rank(b.path, outFile),
-  );
+  mkdirSync(bundles.DIST, { recursive: true });
+  // Whoever sees the command or the library finds the script of the threads.
+  const files = result.outputFiles.toSorted((a, b) => rankOf(a) - rankOf(b));
   for (const { path, contents } of files) publish(path, contents, startedMs - TIME_GRAIN_MS);
 }
 
-function rank(path, outFile) {
-  return path === outFile ? 1 : 0;
+function rankOf({ path }) {
+  return [bundles.LIBRARY, bundles.PROGRAM].indexOf(path);
 }
 
 function publish(path, contents, modifiedMs) {

@@ -1,5 +1,6 @@
 /** From options and environment to the stores that a command works with. */
-import type { StoreOptions } from '../lib/api/stores.node.ts';
+
+import type { StoreOptions } from '../lib/api/options.ts';
 import { defaultStore } from '../store/location.ts';
 import type { Context } from './context.ts';
 import { STANDARD_STREAM } from './kinds.ts';

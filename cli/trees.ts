@@ -1,7 +1,7 @@
 /** From options to what the library wants to know of trees: features, owners, what is left out. */
 import { FEATURE, featureNames } from '../formats/feature-flags.ts';
 import type { FeatureMask } from '../lib/api/features.ts';
-import type { FolderOptions } from '../lib/api/folder.node.ts';
+import type { FolderOptions } from '../lib/api/options.ts';
 import type { UidShift } from '../lib/make/owner-rules.ts';
 import type { Context } from './context.ts';
 import { EXIT_SOURCE_INCOMPLETE } from './exit-codes.ts';

@@ -1,6 +1,6 @@
 /** How option values are read (spec/command-line.md, "Values"). Unreadable values give undefined. */
 import type { DigestName } from '../formats/chunk-id.ts';
-import type { ChunkerName } from '../lib/chunking/scanner-choice.ts';
+import type { ChunkerName } from '../lib/chunking/scanner.ts';
 import type { SyncMode } from '../lib/local-store.node.ts';
 import type { CodecName } from '../store/transforms.ts';
 

@@ -15,15 +15,10 @@ import { digestNameOf, recordedFlags } from './features.ts';
 import { folderFlags, packFolder } from './folder.node.ts';
 import { type OpenedFile, type OpenedInput, openInput, piecesOf, readIndex } from './input.node.ts';
 import { type InputKind, kindOfPath } from './kinds.ts';
+import type { ReadTreeOptions } from './options.ts';
 import { describeStoresForReading } from './stores.node.ts';
 import { parentPath, type Subtree, subtreePath } from './subtree.ts';
-import {
-  type ArchiveTree,
-  forEachEvent,
-  indexPath,
-  openArchive,
-  type ReadTreeOptions,
-} from './tree.node.ts';
+import { type ArchiveTree, forEachEvent, indexPath, openArchive } from './tree.node.ts';
 
 export interface DigestOptions extends Omit<ReadTreeOptions, 'kind'> {
   /** By default what the suffix of the input says; else a folder, or a blob. */

@@ -13,9 +13,10 @@ import { defaultThreadCount, openJobPool, WORTH_THREADS } from '../work/job-pool
 import type { JobPool } from '../work/jobs.node.ts';
 import { type EntryEvents, entriesThenFeatures } from './entries.ts';
 import { type FeatureMask, shownFlags } from './features.ts';
-import { type InputOptions, type OpenedInput, openInput, readIndex } from './input.node.ts';
+import { type OpenedInput, openInput, readIndex } from './input.node.ts';
 import { kindOfPath, type MadeKind } from './kinds.ts';
-import { describeStoresForReading, type StoreOptions } from './stores.node.ts';
+import type { InputOptions, StoreOptions } from './options.ts';
+import { describeStoresForReading } from './stores.node.ts';
 import { lastName, parentPath, type Subtree, subtreePath } from './subtree.ts';
 import { type ArchiveTree, forEachEvent, indexPath, openArchive } from './tree.node.ts';
 

@@ -1,22 +1,13 @@
 /** How the library's functions read a folder as a tree (spec/api.md, "Folders"). */
 import { ALL_FEATURES } from '../../formats/feature-flags.ts';
-import type { UidShift } from '../make/owner-rules.ts';
 import { type PackTreeOptions, packTree } from '../make/pack-tree.node.ts';
 import type { PackEntries } from '../make/packing.ts';
 import { packEntries } from '../work/jobs/pack-entries.node.ts';
 import type { EntrySink } from './entries.ts';
 import { type RecordOptions, recordedFlags } from './features.ts';
 import type { OpenedFile } from './input.node.ts';
+import type { FolderOptions } from './options.ts';
 import type { WorkOptions } from './work-options.ts';
-
-export interface FolderOptions extends RecordOptions {
-  /** Numeric owners are recorded, or shown and restored, with this shift. */
-  readonly uidShift?: UidShift;
-  /** Told of everything that changed while it was read or vanished; the work goes on. */
-  readonly onIncomplete?: (label: string, reason: string) => void;
-  /** Told which selected features cannot be read, because the optional package koffi is missing. */
-  readonly onUnavailable?: (features: bigint) => void;
-}
 
 /** The archive of a folder, by `ALL_FEATURES` unless options name others. */
 export function folderFlags(options: RecordOptions): bigint {

@@ -13,19 +13,8 @@ import { readBlob, readDescriptor } from '../make/blob.node.ts';
 import { errnoOf, systemFailure } from '../os/system-error.node.ts';
 import type { ByteSource } from '../read/byte-source.ts';
 import { openBytesSource, openFileSource, openStreamSource } from '../read/file-source.node.ts';
+import type { InputOptions } from './options.ts';
 import type { WorkOptions } from './work-options.ts';
-
-/**
- * A path; a descriptor, which stays open; or the bytes themselves of a blob, archive or index, which
- * must not change meanwhile.
- */
-export type Input = string | number | Uint8Array | AsyncIterable<Uint8Array>;
-
-export interface InputOptions extends WorkOptions {
-  readonly input: Input;
-  /** Name of the input in messages; by default its path. */
-  readonly label?: string;
-}
 
 /** An open regular file, block device or directory. */
 export interface OpenedFile {

@@ -4,7 +4,7 @@ import type { ChunkId } from '../../formats/chunk-id.ts';
 import type { ChunkIndex } from '../../formats/chunk-index.ts';
 import { type ChunkSizes, DEFAULT_CHUNK_SIZES } from '../../formats/chunk-sizes.ts';
 import { ALL_FEATURES } from '../../formats/feature-flags.ts';
-import type { ChunkerName } from '../chunking/scanner-choice.ts';
+import type { ChunkerName } from '../chunking/scanner.ts';
 import { createDigest } from '../digest/digest.node.ts';
 import { PipelineError } from '../errors.ts';
 import { segmentsOfFile } from '../make/blob.node.ts';
@@ -21,16 +21,11 @@ import { defaultThreadCount, openJobPool } from '../work/job-pool.node.ts';
 import type { JobPool } from '../work/jobs.node.ts';
 import { type EntryEvents, entriesThenFeatures } from './entries.ts';
 import { digestNameOf, recordedFlags } from './features.ts';
-import { type FolderOptions, walkOptions } from './folder.node.ts';
-import {
-  type InputOptions,
-  type OpenedFile,
-  type OpenedInput,
-  openInput,
-  piecesOf,
-} from './input.node.ts';
+import { walkOptions } from './folder.node.ts';
+import { type OpenedFile, type OpenedInput, openInput, piecesOf } from './input.node.ts';
 import { kindOfPath, type MadeKind } from './kinds.ts';
-import { describeStoreForWriting, mainStore, type StoreOptions } from './stores.node.ts';
+import type { FolderOptions, InputOptions, StoreOptions } from './options.ts';
+import { describeStoreForWriting, mainStore } from './stores.node.ts';
 
 export interface MakeOptions extends InputOptions, StoreOptions, FolderOptions, EntryEvents {
   /** Path of what is made, which appears when it is complete; or a descriptor open for writing. */

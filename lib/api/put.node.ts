@@ -2,7 +2,7 @@
 import type { ChunkId } from '../../formats/chunk-id.ts';
 import { type ChunkSizes, DEFAULT_CHUNK_SIZES } from '../../formats/chunk-sizes.ts';
 import { digestOfFlags } from '../../formats/feature-flags.ts';
-import type { ChunkerName } from '../chunking/scanner-choice.ts';
+import type { ChunkerName } from '../chunking/scanner.ts';
 import { PipelineError } from '../errors.ts';
 import { openFileSink, openStreamSink } from '../make/file-sink.node.ts';
 import { segmentsOfStream } from '../make/segment.ts';

@@ -7,12 +7,12 @@ import type { ByteSource } from '../read/byte-source.ts';
 import { digestRange } from '../read/digest-archive.ts';
 import { type LocatedNode, locateNode } from '../read/locate.ts';
 import { createBreather } from '../work/breathe.ts';
+import type { ReadTreeOptions } from './options.ts';
 import { type Subtree, subtreePath } from './subtree.ts';
 import {
   type ArchiveTree,
   createFlagsReader,
   type FolderTree,
-  type ReadTreeOptions,
   subtreeOfFolder,
   walkFolder,
   withLocalOwner,

@@ -2,22 +2,9 @@
 import { dirname, isAbsolute, join } from 'node:path';
 import type { DigestName } from '../../formats/chunk-id.ts';
 import { classifyLocator } from '../../store/location.ts';
-import type { CodecName } from '../../store/transforms.ts';
 import { PipelineError } from '../errors.ts';
-import type { LocalStoreDescription, SyncMode } from '../local-store.node.ts';
-
-export interface StoreOptions {
-  /** The store to write to and to read from; by default `default.castr` beside the index. */
-  readonly store?: string;
-  /** Further stores to read from, in order, after the first one. */
-  readonly extraStores?: readonly string[];
-  /** Of new chunks; default zstd. */
-  readonly compression?: CodecName;
-  /** When new chunks are on disk; default `group`. */
-  readonly sync?: SyncMode;
-  /** Of compressed chunks; default `.cacnk`. */
-  readonly suffix?: string;
-}
+import type { LocalStoreDescription } from '../local-store.node.ts';
+import type { StoreOptions } from './options.ts';
 
 const DEFAULT_STORE = 'default.castr';
 const DEFAULT_SUFFIX = '.cacnk';

@@ -12,9 +12,8 @@ import { createBreather } from '../work/breathe.ts';
 import { defaultThreadCount } from '../work/job-pool.node.ts';
 import type { JobPool } from '../work/jobs.node.ts';
 import { type FeatureMask, shownFlags } from './features.ts';
-import { type FolderOptions, folderFlags, walkOptions } from './folder.node.ts';
+import { folderFlags, walkOptions } from './folder.node.ts';
 import {
-  type InputOptions,
   type OpenedFile,
   type OpenedInput,
   openInput,
@@ -23,16 +22,9 @@ import {
   readIndex,
 } from './input.node.ts';
 import { kindOfPath, type TreeKind } from './kinds.ts';
-import { describeStoresForReading, type StoreOptions } from './stores.node.ts';
+import type { FolderOptions, InputOptions, ReadTreeOptions, StoreOptions } from './options.ts';
+import { describeStoresForReading } from './stores.node.ts';
 import type { WorkOptions } from './work-options.ts';
-
-/** What every function that reads a tree takes. */
-export interface ReadTreeOptions extends InputOptions, StoreOptions, FolderOptions {
-  /** By default what the input is, or what the suffix of its path says. */
-  readonly kind?: TreeKind;
-  /** Told the feature flags of the tree as soon as they are known. */
-  readonly onFeatures?: (featureFlags: bigint) => void;
-}
 
 /** A folder that is walked. */
 export interface FolderTree {

@@ -1,14 +1,9 @@
 /** Goes through a tree, or a part of it, with the paths of its entries. Used by list and manifest. */
 import type { CatarEvent, CatarNode } from '../../formats/catar-events.ts';
 import { PathTracker } from '../read/path-tracker.ts';
+import type { ReadTreeOptions } from './options.ts';
 import { parentPath, type Subtree, subtreePath } from './subtree.ts';
-import {
-  createFlagsReader,
-  forEachEvent,
-  type ReadTreeOptions,
-  withLocalOwner,
-  withTree,
-} from './tree.node.ts';
+import { createFlagsReader, forEachEvent, withLocalOwner, withTree } from './tree.node.ts';
 
 export interface TreeEntry {
   /** From the root, whose own path is empty. */

@@ -5,10 +5,7 @@ import { createBuzhashScanner } from './buzhash.ts';
 import { createFastCdcScanner } from './fastcdc.ts';
 import { createFixedScanner } from './fixed.ts';
 import { createKernelScanner, type ScanKernel } from './kernel/kernel.ts';
-import type { ChunkScanner } from './scanner.ts';
-
-/** The algorithms that find chunk ends in the content. */
-export type ChunkerName = 'buzhash' | 'fastcdc';
+import type { ChunkerName, ChunkScanner } from './scanner.ts';
 
 export interface ScannerOptions {
   readonly chunker: ChunkerName;

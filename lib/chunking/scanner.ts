@@ -1,5 +1,8 @@
 /** The seam between chunking algorithms and everything that needs chunk ends. */
 
+/** The algorithms that find chunk ends in the content. */
+export type ChunkerName = 'buzhash' | 'fastcdc';
+
 /** Finds chunk ends. Keeps nothing between calls; the cuts of an input depend on its bytes alone. */
 export interface ChunkScanner {
   /**

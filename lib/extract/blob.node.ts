@@ -4,7 +4,7 @@
  */
 import { closeSync } from 'node:fs';
 import type { ChunkIndex } from '../../formats/chunk-index.ts';
-import type { ChunkerName } from '../chunking/scanner-choice.ts';
+import type { ChunkerName } from '../chunking/scanner.ts';
 import { throwIfAborted } from '../errors.ts';
 import type { LocalStoreDescription } from '../local-store.node.ts';
 import type { ProgressSink } from '../progress.ts';

@@ -19,7 +19,7 @@ import type { IndexHeader } from '../../formats/chunk-index.ts';
 import { isCasError } from '../../formats/errors.ts';
 import { FEATURE } from '../../formats/feature-flags.ts';
 import { openDurableFile } from '../../store/backends/durable-write.node.ts';
-import type { ChunkerName } from '../chunking/scanner-choice.ts';
+import type { ChunkerName } from '../chunking/scanner.ts';
 import { createDigest } from '../digest/digest.node.ts';
 import { statDescriptor } from '../os/file-stat.node.ts';
 import { NO_DUMP_INODE_FLAG } from '../os/inode-flag-bits.ts';

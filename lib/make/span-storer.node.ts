@@ -8,7 +8,7 @@ import { type ChunkIndex, IndexBuilder, type IndexHeader } from '../../formats/c
 import { digestOfFlags } from '../../formats/feature-flags.ts';
 import type { ChunkStore } from '../../store/chunk-store.ts';
 import { KERNEL_BYTES } from '../chunking/kernel/kernel.ts';
-import type { ChunkerName } from '../chunking/scanner-choice.ts';
+import type { ChunkerName } from '../chunking/scanner.ts';
 import { createDigest } from '../digest/digest.node.ts';
 import { throwIfAborted } from '../errors.ts';
 import { type LocalStoreDescription, openLocalStore } from '../local-store.node.ts';

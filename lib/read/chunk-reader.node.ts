@@ -6,7 +6,7 @@ import { CHUNK_ID_LENGTH } from '../../formats/chunk-id.ts';
 import type { ChunkIndex } from '../../formats/chunk-index.ts';
 import type { ChunkSource } from '../../store/chunk-store.ts';
 import { KERNEL_BYTES } from '../chunking/kernel/kernel.ts';
-import type { ChunkerName } from '../chunking/scanner-choice.ts';
+import type { ChunkerName } from '../chunking/scanner.ts';
 import type { LocalStoreDescription } from '../local-store.node.ts';
 import type { Seed, SeedPart } from '../seed/seed.ts';
 import type { ChunkCount } from '../statistics.ts';

@@ -17,11 +17,18 @@ interface Outcome {
 function checkout(t: ExecutionContext, answer: string): string {
   const root = temporaryFolder(t);
   for (const folder of ['cli', 'formats', 'lib', 'store']) fse.ensureDirSync(join(root, folder));
-  for (const file of ['cli/casync.cjs', 'cli/build.mjs', 'package.json']) {
+  for (const file of [
+    'cli/casync.cjs',
+    'cli/library.mjs',
+    'cli/bundles.cjs',
+    'cli/build.mjs',
+    'package.json',
+  ]) {
     fse.copySync(join(PROJECT, file), join(root, file), { preserveTimestamps: true });
   }
   fse.symlinkSync(join(PROJECT, 'node_modules'), join(root, 'node_modules'));
   fse.outputFileSync(join(root, 'lib/work/worker.node.ts'), 'export const worker = true;\n');
+  fse.outputFileSync(join(root, 'lib/index.node.ts'), 'export const library = true;\n');
   writeSource(root, answer);
   return root;
 }
@@ -67,6 +74,7 @@ test('a second run leaves the bundle alone', async (t) => {
     'cli/main.ts',
     'package.json',
     'lib/work/worker.node.ts',
+    'lib/index.node.ts',
     'lib/work',
     'lib',
     'cli',
@@ -94,16 +102,22 @@ test('parallel first runs all succeed and leave no temporary files', async (t) =
   for (const outcome of outcomes)
     t.deepEqual(outcome, { status: 0, stdout: 'casync one\n', stderr: '' });
   const files = readdirSync(join(root, 'dist')).filter((name) => name !== 'compile-cache');
-  t.deepEqual(files.sort(), ['casync.cjs', 'casync.cjs.map', 'worker.cjs', 'worker.cjs.map']);
+  const bundles = ['casync.cjs', 'library.cjs', 'worker.cjs'];
+  t.deepEqual(
+    files.sort(),
+    bundles.flatMap((name) => [name, `${name}.map`]),
+  );
 });
 
-test('a missing script of the threads is built', async (t) => {
-  const root = checkout(t, 'one');
-  await run(root, []);
-  rmSync(join(root, 'dist/worker.cjs'));
-  t.is((await run(root, [])).stdout, 'casync one\n');
-  t.true(statSync(join(root, 'dist/worker.cjs')).isFile());
-});
+for (const name of ['worker.cjs', 'library.cjs']) {
+  test(`a missing ${name} is built`, async (t) => {
+    const root = checkout(t, 'one');
+    await run(root, []);
+    rmSync(join(root, 'dist', name));
+    t.is((await run(root, [])).stdout, 'casync one\n');
+    t.true(statSync(join(root, 'dist', name)).isFile());
+  });
+}
 
 test('without sources the bundle is used as it is', async (t) => {
   const root = checkout(t, 'one');
