@@ -1,10 +1,11 @@
 /**
  * Files that are complete under temporary names and are to take the place of older ones: they are
- * written to disk together, so that most of them wait for one disk access and not each for its own, and
- * then get their names (spec/promises.md, 3). Used by the entry sinks.
+ * brought to disk together, because one sync of the file system costs hardly more than one of a file,
+ * and then get their names (spec/promises.md, 3). Used by the entry sinks.
  */
 import { closeSync, fsyncSync } from 'node:fs';
-import { beginWriteback } from '../os/writeback.node.ts';
+import { statDescriptor } from '../os/file-stat.node.ts';
+import { beginWriteback, syncAll } from '../os/writeback.node.ts';
 import type { ConfinedDir } from './confined-dir.node.ts';
 import { run } from './directory-calls.node.ts';
 
@@ -16,8 +17,11 @@ export interface Replacement {
   readonly fd: number;
 }
 
-/** Each is an open file, and threads have their own; more than this gain little. */
-export const MOST_REPLACEMENTS = 32;
+/** Each is an open file, and threads have their own. */
+export const MOST_REPLACEMENTS = 64;
+
+/** Fewer are synced one by one: that does not wait for what others write to the file system. */
+const WORTH_ONE_SYNC = 8;
 
 export interface ReplacementFailure {
   /** Which of them. */
@@ -33,13 +37,11 @@ export interface ReplacementFailure {
 export function completeReplacements(
   replacements: readonly Replacement[],
 ): ReplacementFailure | undefined {
-  for (const { fd } of replacements) beginWriteback(fd);
   let failure: ReplacementFailure | undefined;
-  const steps = [
-    ({ fd }: Replacement) => run('sync', () => fsyncSync(fd)),
-    ({ directory, temporary, name }: Replacement) => directory.replace(temporary, name),
-  ];
-  for (const step of steps) {
+  const rename = ({ directory, temporary, name }: Replacement) => {
+    directory.replace(temporary, name);
+  };
+  for (const step of areSynced(replacements) ? [rename] : [sync, rename]) {
     for (const [index, replacement] of replacements.slice(0, failure?.index).entries()) {
       try {
         step(replacement);
@@ -56,6 +58,24 @@ export function completeReplacements(
   }
   for (const { fd } of replacements) closeSync(fd);
   return failure;
+}
+
+/** Tries to bring all of them to disk at once. */
+function areSynced(replacements: readonly Replacement[]): boolean {
+  if (replacements.length >= WORTH_ONE_SYNC && areOnOneFileSystem(replacements)) {
+    return syncAll(replacements[0].fd);
+  }
+  for (const { fd } of replacements) beginWriteback(fd);
+  return false;
+}
+
+function areOnOneFileSystem(replacements: readonly Replacement[]): boolean {
+  const directories = new Set(replacements.map(({ directory }) => directory.fd));
+  return new Set(Array.from(directories, (fd) => statDescriptor(fd).device)).size === 1;
+}
+
+function sync({ fd }: Replacement): void {
+  run('sync', () => fsyncSync(fd));
 }
 
 /** Removes what is left of an entry, because of an earlier failure: that is the one to report. */
