@@ -6,7 +6,7 @@
 import type { ContentReference } from './held-folder.node.ts';
 import type { Span } from './pack-tree.node.ts';
 
-/** A part of a stretch: inline bytes, valid until the window moves on, or a range of a content. */
+/** A part of a stretch: inline bytes, which are not changed any more, or a range of a content. */
 export type SpanPart = Uint8Array | ContentRange;
 
 export interface ContentRange {

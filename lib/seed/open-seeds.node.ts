@@ -3,8 +3,9 @@ import type { ChunkIndex } from '../../formats/chunk-index.ts';
 import { type FileSeedOptions, openFileSeed } from './file-seed.node.ts';
 import type { Seed } from './seed.ts';
 import { openSeedFile } from './seed-file.node.ts';
+import { openTreeSeed, type TreeSeedOptions } from './tree-seed.node.ts';
 
-export interface OpenSeedsOptions extends FileSeedOptions {
+export interface OpenSeedsOptions extends FileSeedOptions, TreeSeedOptions {
   /** Told of a seed that cannot be used; the others are opened all the same. */
   readonly onSeedFailure: (seed: string, error: unknown) => void;
 }
@@ -19,7 +20,11 @@ export async function openSeeds(
   for (const path of paths) {
     try {
       const file = openSeedFile(path);
-      if (file !== undefined) seeds.push(await openFileSeed(file, index, options));
+      const opened =
+        file === undefined
+          ? openTreeSeed(path, index, options)
+          : openFileSeed(file, index, options);
+      seeds.push(await opened);
     } catch (error) {
       if (options.signal?.aborted) {
         for (const seed of seeds) seed.close();

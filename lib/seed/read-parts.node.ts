@@ -1,10 +1,8 @@
 /** Reads the bytes of a chunk from the parts that a seed names. Used by the jobs that fetch chunks. */
-import { closeSync, constants, readSync } from 'node:fs';
-import { openAt } from '../os/at.node.ts';
+import { readSync } from 'node:fs';
+import { isCasError } from '../../formats/errors.ts';
+import { closeEntry, openBelow } from '../os/open.node.ts';
 import type { SeedPart } from './seed.ts';
-
-const { O_NOFOLLOW, O_NONBLOCK, O_NOCTTY, O_RDONLY } = constants;
-const FOR_READING = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
 
 /**
  * Fills `into` from the parts, as far as they are still there. Nothing is known about the bytes: the
@@ -23,12 +21,22 @@ export function readParts(parts: readonly SeedPart[], into: Uint8Array): boolean
 
 function readPart({ descriptor, path, offset }: SeedPart, into: Uint8Array): boolean {
   if (path === undefined) return readFully(descriptor, into, offset);
-  const fd = openAt(descriptor, path, FOR_READING);
-  if (fd < 0) return false;
+  const fd = openPart(descriptor, path);
+  if (fd === undefined) return false;
   try {
     return readFully(fd, into, offset);
   } finally {
-    closeSync(fd);
+    closeEntry(fd);
+  }
+}
+
+/** Undefined if there is nothing that can be opened. */
+function openPart(directory: number, path: Uint8Array): number | undefined {
+  try {
+    return openBelow(directory, path);
+  } catch (error) {
+    if (isCasError(error)) return undefined;
+    throw error;
   }
 }
 
