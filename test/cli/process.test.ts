@@ -165,6 +165,30 @@ for (const args of ['list x.catar', 'mtree x.catar', 'stat x.catar', 'digest blo
   });
 }
 
+const LEVELS: readonly (readonly [options: string, isVerbose: boolean, tellsErrors: boolean])[] = [
+  ['', false, true],
+  ['-v', true, true],
+  ['-v -lnotice', false, true],
+  ['-v --log-level=err', false, true],
+  ['-v -lcrit', false, false],
+  ['-lcrit', false, false],
+  ['-lemerg', false, false],
+  ['-v -ldebug', true, true],
+];
+for (const [options, isVerbose, tellsErrors] of LEVELS) {
+  test(`what is said with ${options || 'no option'}`, async (t) => {
+    const folder = example(t);
+    const good = await shell(`$casync ${options} make y.caibx blob`, folder);
+    t.is(good.status, 0);
+    t.is(/^Selected chunk sizes: /.test(good.stderr), isVerbose, good.stderr);
+    t.is(good.stderr === '', !isVerbose);
+    const bad = await shell(`$casync ${options} extract none.caibx out`, folder);
+    t.not(bad.status, 0);
+    t.is(bad.stderr.includes('none.caibx'), tellsErrors, bad.stderr);
+    if (!tellsErrors) t.is(bad.stderr, '');
+  });
+}
+
 const LISTENER = `
 import socket, sys
 s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
