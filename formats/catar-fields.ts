@@ -59,8 +59,16 @@ export interface ArchiveRules {
   readonly timeStep: bigint;
 }
 
+/** The rules asked for last: whoever looks into an archive here and there asks for them again and again. */
+let known: ArchiveRules | undefined;
+
 /** @param featureFlags normalised */
 export function archiveRules(featureFlags: bigint): ArchiveRules {
+  if (known?.featureFlags !== featureFlags) known = resolveRules(featureFlags);
+  return known;
+}
+
+function resolveRules(featureFlags: bigint): ArchiveRules {
   const has = (flag: bigint): boolean => (featureFlags & flag) !== 0n;
   const nodeTypes = new Set<NodeType>(['directory', 'file']);
   if (has(FEATURE.symlinks)) nodeTypes.add('symlink');

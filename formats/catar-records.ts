@@ -26,11 +26,19 @@ const GOODBYE_ITEM_SIZE = 24;
 export const GOODBYE_TAIL_SIZE = 24;
 const GOODBYE_MIN_SIZE = RECORD_HEADER_SIZE + GOODBYE_TAIL_SIZE;
 
+const knownLayouts = new WeakMap<DecodeLimits, ReadonlyMap<number, RecordLayout>>();
+
 /**
  * The layouts of all records under `limits`, by the lower 32 bits of the type number, which differ
  * in all of them.
  */
 export function recordLayouts(limits: DecodeLimits): ReadonlyMap<number, RecordLayout> {
+  const layouts = knownLayouts.get(limits) ?? resolveLayouts(limits);
+  knownLayouts.set(limits, layouts);
+  return layouts;
+}
+
+function resolveLayouts(limits: DecodeLimits): ReadonlyMap<number, RecordLayout> {
   const layouts = new Map<number, RecordLayout>();
   for (const [name, body] of Object.entries(bodySizes(limits))) {
     const type = RECORD_TYPES[name as CatarRecordName];

@@ -17,9 +17,9 @@ export async function list(words: readonly string[], context: Context): Promise<
   informOfChunkSizes(context);
   await synchronize(async () => {
     // Only names and modes are shown, so it does not matter what else cannot be read.
-    const reading = { ...tree, ...featureLines(context), onUnavailable: () => {} };
-    for await (const { path, depth, node, shownFlags } of entriesOf(reading)) {
-      if (!options.recursive && depth > 1) continue;
+    const { recursive } = options;
+    const reading = { ...tree, ...featureLines(context), recursive, onUnavailable: () => {} };
+    for await (const { path, node, shownFlags } of entriesOf(reading)) {
       stdout.write(
         options.json ? jsonLine(entryJson(path, node, { shownFlags })) : listLine(path, node.mode),
       );

@@ -14,7 +14,7 @@ import {
 } from '../differences.ts';
 import { EXIT_DIFFERENT, exitCodeOfCode } from '../exit-codes.ts';
 import { jsonLine } from '../json-text.ts';
-import { localPath, refuse, STANDARD_STREAM } from '../kinds.ts';
+import { localPath, refuse } from '../kinds.ts';
 import { reportStatistics } from '../report.ts';
 import { sizeText } from '../size-text.ts';
 import { storeOptions } from '../stores.ts';
@@ -27,7 +27,8 @@ export async function verify(words: readonly string[], context: Context): Promis
   const { stdout, options, signal, onProgress } = context;
   const { json } = options;
   if (isTwiceStandardInput(words)) throw refuse('Only one of both can be standard input.');
-  const word = words[0] ?? STANDARD_STREAM;
+  const word = words[0];
+  if (word === undefined) throw refuse('Archive, index or store expected.');
   const expected = openCompared(word, context);
   const isStore = words[1] === undefined && expected.opened.stats.isDirectory();
   const result = await synchronize(() =>

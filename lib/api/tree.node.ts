@@ -141,6 +141,8 @@ export interface EventOptions {
   readonly contents: boolean;
   /** The one node of an archive that is wanted, with all below it; by default the root. */
   readonly subtree?: Uint8Array;
+  /** Nothing below the children of that node; only without contents. */
+  readonly childrenOnly?: boolean;
 }
 
 const NO_PATH = new Uint8Array(0);
@@ -149,10 +151,14 @@ const NO_PATH = new Uint8Array(0);
 export function walkFolder(
   { folder }: FolderTree,
   options: FolderOptions & WorkOptions,
-  { contents }: EventOptions,
+  { contents, childrenOnly = false }: EventOptions,
 ): Iterable<CatarEvent> {
   const walking = walkOptions(folder, options);
-  return walkTree(folder.descriptor, { ...walking, contents: contents ? 'read' : 'skip' });
+  return walkTree(folder.descriptor, {
+    ...walking,
+    contents: contents ? 'read' : 'skip',
+    childrenOnly,
+  });
 }
 
 /**
@@ -167,7 +173,7 @@ export async function forEachEvent(
   events: EventOptions,
 ): Promise<void> {
   const breathe = createBreather();
-  const { subtree = NO_PATH, contents } = events;
+  const { subtree = NO_PATH, contents, childrenOnly = false } = events;
   if (tree.kind === 'archive') {
     const { source, expectedFlags } = tree;
     const { signal, onProgress } = options;
@@ -176,6 +182,7 @@ export async function forEachEvent(
       ...(signal ? { signal } : {}),
       ...(onProgress ? { onProgress } : {}),
       skipPayloads: !contents,
+      childrenOnly,
       breathe,
     });
     return;

@@ -22,6 +22,8 @@ export interface VisitOptions extends ReadTreeOptions {
 
 /** Takes what is found; where it has to wait, it returns a promise. */
 export interface Visitor {
+  /** Nothing below the children of the first entry is wanted. */
+  readonly childrenOnly?: boolean;
   enter(entry: TreeEntry): Promise<void> | undefined;
   /** A piece of the content of the entry that was entered last; valid until it returns. */
   data?(bytes: Uint8Array): void;
@@ -56,6 +58,7 @@ export async function visitTree(options: VisitOptions, visitor: Visitor): Promis
       });
     };
     const contents = visitor.data !== undefined;
-    await forEachEvent(tree, handle, options, { contents, subtree });
+    const { childrenOnly = false } = visitor;
+    await forEachEvent(tree, handle, options, { contents, subtree, childrenOnly });
   });
 }

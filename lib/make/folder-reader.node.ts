@@ -34,6 +34,8 @@ export interface WalkOptions extends MetadataOptions {
   readonly label: string;
   /** `skip`: no data events, files are not read. Asked again whenever an event is taken. */
   readonly contents: 'read' | 'skip';
+  /** Nothing below the children of the root. */
+  readonly childrenOnly?: boolean;
   /** Whether `.caexclude` files leave things out. */
   readonly applyExcludeFiles: boolean;
   /** Told when an entry is begun and ended. The path is relative, that of the root is empty. */
@@ -49,6 +51,7 @@ export interface WalkOptions extends MetadataOptions {
 
 const PIECE_LENGTH = 1024 * 1024;
 const { maxDepth } = DEFAULT_DECODE_LIMITS;
+const FILE_CHANGED = 'file changed while it was read';
 const NO_NAME = new Uint8Array(0);
 const LEAVE: CatarEvent = { kind: 'leave' };
 const NEEDS_NATIVE =
@@ -143,6 +146,22 @@ export class FolderReader {
     return parent.rules.isEmpty || !parent.rules.excludes(nameOf(parent, number), false);
   }
 
+  /** The file that the latest event has begun, open until the next event is taken. */
+  get enteredFile(): HeldEntry | undefined {
+    return this.#entered?.entry;
+  }
+
+  /** Tells if that file has been changed since it was entered, for those who read it themselves. */
+  checkEntered(): void {
+    const entered = this.#entered;
+    const fd = entered?.entry.fd;
+    if (entered === undefined || fd === undefined) throw new TypeError('no file was entered');
+    const { folder, entry } = entered;
+    const after = this.#about(folder, entry.name, () => statDescriptor(fd));
+    if (!hasChanged(entry.stat, after)) return;
+    this.#options.onIncomplete?.(this.#labelOf(folder, entry.name), FILE_CHANGED);
+  }
+
   /** What stands for the content of the file that the latest event has begun. */
   referenceOfEntered(length: number): ContentReference {
     const entered = this.#entered;
@@ -206,12 +225,12 @@ export class FolderReader {
       this.#tell(parent, name, 'begin');
       this.#entered = { folder: parent, number, entry };
       yield event;
-      if (type === 'directory' && fd !== undefined) {
+      if (type === 'directory' && fd !== undefined && this.#options.childrenOnly !== true) {
         const folder = this.#about(parent, name, () => this.#list(parent, entry, fd, event));
         this.#open.add(fd);
         return folder;
       }
-      if (fd !== undefined && this.#options.contents === 'read') {
+      if (fd !== undefined && type === 'file' && this.#options.contents === 'read') {
         yield* this.#readContents(parent, entry, fd, event.node.size);
       }
       yield LEAVE;
@@ -283,7 +302,7 @@ export class FolderReader {
     }
     const after = this.#about(parent, name, () => statDescriptor(fd));
     if (!hasChanged(stat, after)) return;
-    this.#options.onIncomplete?.(this.#labelOf(parent, name), 'file changed while it was read');
+    this.#options.onIncomplete?.(this.#labelOf(parent, name), FILE_CHANGED);
   }
 
   #shrunk(parent: Folder, name: Uint8Array, offset: number, size: number): PipelineError {

@@ -13,7 +13,7 @@ import {
 import type { ByteSource } from './byte-source.ts';
 import { PathTracker } from './path-tracker.ts';
 import { selectSubtree } from './subtree.ts';
-import { TreeLookup } from './tree-lookup.ts';
+import { TreeLookup, type TreeNode } from './tree-lookup.ts';
 
 /** One node and the archive bytes it is made of, from its ENTRY record to the end of its content. */
 export interface LocatedNode {
@@ -25,14 +25,25 @@ export interface LocatedNode {
 
 type LocateOptions = Omit<ReadArchiveOptions, 'skipPayloads' | 'start' | 'end'>;
 
+interface LookedUp {
+  readonly tree: TreeLookup;
+  readonly found: TreeNode;
+}
+
 /**
  * Looks a path up. A table that does not have it, or is damaged, settles nothing: tables save time, and
  * whether a path is in the archive is up to its records.
  */
-async function lookUp(source: ByteSource, path: Uint8Array, options: LocateOptions) {
+async function lookUp(
+  source: ByteSource,
+  path: Uint8Array,
+  options: LocateOptions,
+): Promise<LookedUp | undefined> {
   if (!source.seekable || source.size === undefined) return undefined;
   try {
-    return await new TreeLookup(source, options).open(path);
+    const tree = new TreeLookup(source, options);
+    const found = await tree.open(path);
+    return found && { tree, found };
   } catch (error) {
     if (isCasError(error) && error.code === 'FORMAT') return undefined;
     throw error;
@@ -48,9 +59,9 @@ export async function locateNode(
   path: Uint8Array,
   options: LocateOptions = {},
 ): Promise<LocatedNode> {
-  const looked = await lookUp(source, path, options);
-  if (looked !== undefined) {
-    const { node, start, end } = looked;
+  const lookup = await lookUp(source, path, options);
+  if (lookup !== undefined) {
+    const { node, start, end } = lookup.found;
     return { node, path, start, end };
   }
   const tracker = new PathTracker();
@@ -76,6 +87,11 @@ export async function locateNode(
   return { ...found, end };
 }
 
+export interface ReadSubtreeOptions extends Omit<ReadArchiveOptions, 'start' | 'end'> {
+  /** Nothing below the children of the node; only without contents. */
+  readonly childrenOnly?: boolean;
+}
+
 /**
  * Feeds `handle` the events of the node at `path` and of everything below it. Of an archive that can be
  * read anywhere nothing else is read.
@@ -86,21 +102,52 @@ export async function locateNode(
 export async function readSubtree(
   source: ByteSource,
   path: Uint8Array,
-  handle: (event: CatarEvent) => Promise<void> | undefined,
-  options: Omit<ReadArchiveOptions, 'start' | 'end'> = {},
+  handle: SubtreeHandler,
+  { childrenOnly = false, ...options }: ReadSubtreeOptions = {},
 ): Promise<void> {
   const { skipPayloads: _, ...locating } = options;
-  const looked = path.length === 0 ? undefined : await lookUp(source, path, locating);
-  if (looked === undefined) {
-    const events = selectSubtree(path, handle);
+  const isPart = path.length > 0 || childrenOnly;
+  const lookup = isPart ? await lookUp(source, path, locating) : undefined;
+  if (lookup === undefined) {
+    const events = selectSubtree(path, childrenOnly ? withoutGrandchildren(handle) : handle);
     await readArchive(source, events.handle, options);
     if (!events.found) throw notInArchive();
     return;
   }
-  const { name, depth, start, end } = looked;
+  const { tree, found } = lookup;
+  if (childrenOnly) return readChildren(tree, found, handle);
+  const { name, depth, start, end } = found;
   await readArchive(source, (event) => handle(event)?.then(() => undefined), {
     ...options,
     start: { offset: start, name, depth },
     end,
   });
+}
+
+type SubtreeHandler = (event: CatarEvent) => Promise<void> | undefined;
+
+async function readChildren(
+  tree: TreeLookup,
+  found: TreeNode,
+  handle: SubtreeHandler,
+): Promise<void> {
+  const { node, name, start, end } = found;
+  await handle({ kind: 'enter', name, node, offset: start });
+  if (node.type === 'directory') {
+    for await (const child of tree.children(found)) {
+      await handle({ kind: 'enter', name: child.name, node: child.node, offset: child.start });
+      await handle({ kind: 'leave', end: child.end });
+    }
+  }
+  await handle({ kind: 'leave', end });
+}
+
+function withoutGrandchildren(handle: SubtreeHandler): SubtreeHandler {
+  let depth = 0;
+  return (event) => {
+    if (event.kind === 'enter') depth += 1;
+    const outcome = depth <= 2 ? handle(event) : undefined;
+    if (event.kind === 'leave') depth -= 1;
+    return outcome;
+  };
 }

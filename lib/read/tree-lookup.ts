@@ -62,12 +62,16 @@ interface NodePlace {
   readonly end?: number;
 }
 
+type ChildEnds = ReadonlyMap<number, number> | undefined;
+
 const SLASH = 0x2f;
 const ROOT_NAME = new Uint8Array(0);
 /** Names with equal hashes that are tried. They do not collide by chance. */
 const MOST_COLLISIONS = 16;
 /** The metadata of most nodes is shorter. */
 const NODE_LENGTH = 4096;
+/** Items of a table that are kept while a folder is listed: less than 10 MB. */
+const MOST_KEPT_ITEMS = 65536;
 const LIMITS = DEFAULT_DECODE_LIMITS;
 
 /**
@@ -118,8 +122,9 @@ export class TreeLookup {
     const { folder } = parent;
     if (folder === undefined) return;
     const { childrenStart, table } = folder;
+    const ends = await this.#named(this.#endsIn(table));
     for (let offset = childrenStart; offset < table.offset; ) {
-      const child = await this.#named(this.#childAt(parent, folder, offset));
+      const child = await this.#named(this.#childAt(parent, offset, ends));
       yield child;
       offset = child.end;
     }
@@ -135,15 +140,31 @@ export class TreeLookup {
     return undefined;
   }
 
-  async #childAt({ depth }: TreeNode, folder: FolderPlace, offset: number): Promise<TreeNode> {
-    const named = { ...(await this.#nameAt(offset)), depth: depth + 1 };
-    const child = await this.#nodeAt(named, async () => {
-      const items = await this.#itemsWith(folder, hashName(named.name));
+  async #childAt(parent: TreeNode, offset: number, ends: ChildEnds): Promise<TreeNode> {
+    const { name, start } = await this.#nameAt(offset);
+    const place = { name, start, depth: parent.depth + 1 };
+    const child = await this.#nodeAt(place, async () => {
+      if (ends !== undefined || parent.folder === undefined) return ends?.get(offset);
+      const items = await this.#itemsWith(parent.folder, hashName(name));
       return items.find((item) => item.offset === offset)?.end;
     });
-    if (child.end > folder.table.offset)
-      throw damaged('ENTRY', child.start, 'a node in its folder');
-    return child;
+    if (child.end <= (parent.folder?.table.offset ?? 0)) return child;
+    throw damaged('ENTRY', child.start, 'a node that ends within its folder');
+  }
+
+  /** Where children end by where they begin, unless there are too many to be kept. */
+  async #endsIn(table: GoodbyeTable): Promise<ChildEnds> {
+    if (table.itemCount > MOST_KEPT_ITEMS) return undefined;
+    const items = await this.#read(
+      goodbyeItemOffset(table, 0),
+      table.itemCount * GOODBYE_ITEM_SIZE,
+    );
+    const ends = new Map<number, number>();
+    for (let start = 0; start < items.length; start += GOODBYE_ITEM_SIZE) {
+      const { offset, end } = decodeGoodbyeItem(table, items.subarray(start));
+      ends.set(offset, end);
+    }
+    return ends;
   }
 
   /** What the table has for a hash, in archive order. Names may collide. */

@@ -60,18 +60,20 @@ function openArchive(events: readonly CatarEvent[]) {
   const chunkSizes = { min: CHUNK_LENGTH, avg: CHUNK_LENGTH, max: CHUNK_LENGTH };
   const index = builder.finish({ featureFlags: FLAGS, chunkSizes });
   const asked = new Set<number>();
+  let fetchCount = 0;
   const chunkSource: ChunkSource = {
     label: 'test',
     has: async () => true,
     async get(id) {
       const chunk = chunks.get(id);
       asked.add(chunk?.number ?? -1);
+      fetchCount += 1;
       return chunk?.bytes ?? new Uint8Array(0);
     },
     close: async () => {},
   };
   const source = openIndexSource(index, { source: chunkSource, threadCount: 0, label: 'x.caidx' });
-  return { source, asked, chunkCount: index.count, archive };
+  return { source, asked, fetches: () => fetchCount, chunkCount: index.count };
 }
 
 const number = (i: number): string => String(i).padStart(4, '0');
@@ -127,5 +129,30 @@ test('without contents, few chunks are fetched besides those that hold metadata'
   await readArchive(source, handle, { skipPayloads: true });
   t.is(count, files.length + 1);
   t.true(asked.size <= 2 * (files.length + 2), `${asked.size} of ${chunkCount} chunks`);
+  await source.close();
+});
+
+test('listing one level goes over the archive once', async (t) => {
+  const { source, fetches, chunkCount } = openArchive(WIDE);
+  let count = 0;
+  const handle = (event: CatarEvent): undefined => {
+    if (event.kind === 'enter') count += 1;
+  };
+  await readSubtree(source, Buffer.from(''), handle, { skipPayloads: true, childrenOnly: true });
+  t.is(count, 1001);
+  t.true(fetches() < 2 * chunkCount, `${fetches()} fetches for ${chunkCount} chunks`);
+  await source.close();
+});
+
+test('one level of a part costs a few chunks', async (t) => {
+  const { source, fetches } = openArchive(WIDE);
+  let count = 0;
+  const handle = (event: CatarEvent): undefined => {
+    if (event.kind === 'enter') count += 1;
+  };
+  const options = { skipPayloads: true, childrenOnly: true };
+  await readSubtree(source, Buffer.from('folder-0321'), handle, options);
+  t.is(count, 4);
+  t.true(fetches() < 12, `${fetches()} fetches`);
   await source.close();
 });

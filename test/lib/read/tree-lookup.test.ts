@@ -44,14 +44,14 @@ function walked(archive: Uint8Array): readonly Place[] {
 }
 
 /** A source that gives a few bytes at a time and counts them. */
-function sourceOf(bytes: Uint8Array, seekable = true) {
+function sourceOf(bytes: Uint8Array, most = 100) {
   const counts = { bytes: 0 };
   const source: ByteSource = {
     label: 'test.catar',
-    seekable,
+    seekable: true,
     size: bytes.length,
-    async read(offset, end = offset + 100) {
-      const part = bytes.slice(offset, Math.min(end > offset ? end : offset + 100, offset + 100));
+    async read(offset, end = offset + most) {
+      const part = bytes.slice(offset, Math.min(end > offset ? end : offset + most, offset + most));
       counts.bytes += part.length;
       return part;
     },
@@ -204,4 +204,37 @@ test('a path that no node has fails with the words of the original', async (t) =
     readSubtree(source, path, () => undefined),
     expected,
   );
+});
+
+test('a folder is listed the same whether its children are looked up or walked to', async (t) => {
+  const archive = golden('tree/default.catar');
+  const options = { skipPayloads: true, childrenOnly: true };
+  for (const { path } of walked(archive)) {
+    const { source } = sourceOf(archive);
+    const [jumped, passed]: unknown[][] = [[], []];
+    await readSubtree(source, path, (event) => void jumped.push(event), options);
+    const stream = { ...source, seekable: false };
+    await readSubtree(stream, path, (event) => void passed.push(event), options);
+    if (!sameValue(jumped, passed)) t.fail(`${Buffer.from(path)}`);
+  }
+  t.pass();
+});
+
+test('the folders among very many entries are listed with their ends', async (t) => {
+  const [root, ...rest] = parseArchive(golden('mini/emptydir.catar'));
+  if (root?.kind !== 'enter') return t.fail();
+  const names = Array.from({ length: 65_600 }, (_, i) => `n${String(i).padStart(6, '0')}`);
+  const node = { ...root.node, type: 'fifo' as const, mode: 0o010644 };
+  const events = names.flatMap((name, i) => [
+    { kind: 'enter' as const, name: Buffer.from(name), node: i % 20_000 === 7 ? root.node : node },
+    { kind: 'leave' as const },
+  ]);
+  const archive = serializeEvents([root, ...events, ...rest]);
+  const lookup = new TreeLookup(sourceOf(archive, 65_536).source);
+  const children = await collect(lookup.children(await lookup.root()));
+  t.deepEqual(
+    children.map(({ name }) => Buffer.from(name).toString()),
+    names,
+  );
+  t.is(children.filter(({ folder }) => folder !== undefined).length, 4);
 });
