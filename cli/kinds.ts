@@ -64,9 +64,14 @@ export function openInput(word: string, describe: (label: string) => string): Op
   }
 }
 
-/** True for what can only be read front to back: pipes, sockets, terminals. */
-export function isStream(stats: BigIntStats): boolean {
-  return stats.isFIFO() || stats.isSocket() || stats.isCharacterDevice();
+/**
+ * True for standard input that is read front to back: a pipe, socket or terminal. Whoever leaves out
+ * the input and runs us with the null device means no empty blob.
+ */
+export function isStream({ descriptor, stats }: OpenedInput): boolean {
+  if (descriptor !== STDIN) return false;
+  if (stats.isFIFO() || stats.isSocket()) return true;
+  return stats.isCharacterDevice() && process.getBuiltinModule('node:tty').isatty(STDIN);
 }
 
 /**
@@ -75,11 +80,13 @@ export function isStream(stats: BigIntStats): boolean {
  * @throws CasError `USAGE` for what cannot be read
  */
 export function inputOf(
-  { descriptor, stats, label }: OpenedInput,
+  opened: OpenedInput,
   pipes: 'named' | 'standard input' = 'standard input',
 ): { readonly input: number; readonly label: string } {
+  const { descriptor, stats, label } = opened;
+  const isStored = stats.isFile() || stats.isDirectory() || stats.isBlockDevice();
   const isNamedPipe = pipes === 'named' && stats.isFIFO();
-  if (descriptor === STDIN || isNamedPipe || !isStream(stats)) return { input: descriptor, label };
+  if (isStored || isNamedPipe || isStream(opened)) return { input: descriptor, label };
   throw refuse('Input is neither a file or directory. Refusing.');
 }
 

@@ -37,8 +37,7 @@ function settleKind(named: Kind | undefined, input: OpenedInput, hasSubtree: boo
     if (named === undefined || named === 'directory') return 'directory';
     throw refuse('Input is a directory, but attempted to list as blob. Refusing.');
   }
-  const streams = input.descriptor === 0 && isStream(stats);
-  if (!stats.isFile() && !stats.isBlockDevice() && !streams) {
+  if (!stats.isFile() && !stats.isBlockDevice() && !isStream(input)) {
     throw refuse('Input is a neither a directory, a regular file, nor a block device. Refusing.');
   }
   if (named === 'directory') {

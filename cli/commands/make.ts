@@ -40,8 +40,7 @@ function kindForInput(kind: OutputKind | undefined, input: OpenedInput): OutputK
     }
     return kind ?? 'archive';
   }
-  const standardStream = input.descriptor === 0 && isStream(stats);
-  if (!stats.isFile() && !stats.isBlockDevice() && !standardStream) {
+  if (!stats.isFile() && !stats.isBlockDevice() && !isStream(input)) {
     throw refuse('Input is a neither a directory, a regular file, nor a block device. Refusing.');
   }
   if (kind === 'archive' || kind === 'archive-index') {

@@ -142,6 +142,7 @@ const messages: readonly Row[] = [
     args: ['digest', 'd.caidx'],
     both: A_FOLDER,
   },
+  { law: 'the null device on standard input', args: ['digest', '-'], both: NOT_READ },
   { law: 'a character device', args: ['digest', '/dev/null'], both: NOT_READ },
   {
     law: 'a fifo',

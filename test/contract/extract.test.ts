@@ -362,7 +362,6 @@ const sources: readonly Row[] = [
   },
   {
     law: 'a seed makes the store unnecessary: file',
-    pending: 'seeds',
     args: ['extract', '--store=nothing.castr', '--seed=blob', 'x.caibx', 'y'],
     after: 'cmp blob y',
     both: SAME_BLOB,

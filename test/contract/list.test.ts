@@ -110,6 +110,11 @@ const inputs: readonly Row[] = VERBS.flatMap((verb): Row[] => [
     both: REFUSE_PIPE,
   },
   {
+    law: `${verb} refuses the null device on standard input`,
+    args: [verb, '-'],
+    both: REFUSE_PIPE,
+  },
+  {
     law: `${verb} refuses a device`,
     args: [verb, '/dev/null'],
     both: REFUSE_PIPE,
