@@ -1,6 +1,7 @@
 /** The line that a terminal shows (spec/command-line.md, "Progress"), on a terminal that is made up. */
 import test from 'ava';
-import { openProgressBar, progressText } from '../../cli/progress-bar.ts';
+import { openProgressBar } from '../../cli/progress-bar.ts';
+import { progressText } from '../../cli/progress-text.ts';
 import { createRateMeter } from '../../cli/rate-meter.ts';
 import type { ProgressEvent } from '../../lib/progress.ts';
 
