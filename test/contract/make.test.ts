@@ -214,7 +214,7 @@ const messages: readonly Row[] = [
   {
     law: 'input that may not be read',
     needs: { root: true, commands: ['setpriv'] },
-    before: 'chmod 0 blob; chmod 777 . ..; chmod 755 ../..',
+    before: 'chmod 0 blob; chmod 777 . ..',
     args: ['make', '--store=z.castr', 'y.caibx', 'blob'],
     shell: 'exec setpriv --reuid=65534 --regid=65534 --clear-groups "$@" </dev/null',
     both: { stdout: '', stderr: 'Failed to open blob: Permission denied\n' },
