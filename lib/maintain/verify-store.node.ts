@@ -12,7 +12,7 @@ import {
 } from '../../formats/chunk-id.ts';
 import type { ChunkIndex } from '../../formats/chunk-index.ts';
 import { isCasError } from '../../formats/errors.ts';
-import { LEASE_FOLDER } from '../../store/lease.ts';
+import { LEASE_FOLDER } from '../../store/lease-objects.ts';
 import type { WorkOptions } from '../api/work-options.ts';
 import { throwIfAborted } from '../errors.ts';
 import type { LocalStoreDescription } from '../local-store.node.ts';
