@@ -25,6 +25,13 @@ export interface Job {
   /** What the result of make is called. */
   readonly snapshot: string;
   readonly cores: number;
+  /** An older version that an extraction may use. */
+  readonly old?: {
+    readonly use: 'seed' | 'over';
+    readonly path: string;
+    /** What its make was called. */
+    readonly snapshot: string;
+  };
 }
 
 export interface Peer {
@@ -61,8 +68,12 @@ function casyncLike(
   name: string,
   note: string,
   program: (path: string) => readonly string[],
-  extraWords: readonly string[] = [],
+  { extraWords = [], overOld = [] }: { extraWords?: string[]; overOld?: string[] } = {},
 ): Peer {
+  const oldOptions = ({ old }: Job): readonly string[] => {
+    if (old === undefined) return [];
+    return old.use === 'seed' ? [`--seed=${old.path}`] : overOld;
+  };
   const options = (place: Place): readonly string[] => [
     '--digest=sha256',
     '--compression=zstd',
@@ -82,6 +93,7 @@ function casyncLike(
       words: [
         ...program(path),
         ...options(place),
+        ...oldOptions(job),
         'extract',
         indexPath(job, place),
         outputPath(job, place),
@@ -93,6 +105,13 @@ function casyncLike(
 }
 
 const withNode = (path: string): readonly string[] => [process.execPath, path];
+
+/** It needs the index of a seed. */
+function desyncSeed({ old }: Job, place: Place): readonly string[] {
+  if (old === undefined) return [];
+  const index = join(place.state, `${old.snapshot}.caibx`);
+  return old.use === 'seed' ? ['--seed', `${index}:${old.path}`] : ['--in-place'];
+}
 
 const desync: Peer = {
   name: 'desync',
@@ -116,6 +135,7 @@ const desync: Peer = {
       path,
       ...(job.kind === 'blob' ? ['--digest', 'sha256', 'extract'] : ['untar', '-i']),
       ...['-n', `${job.cores}`, '-s', join(place.state, 'store.castr')],
+      ...desyncSeed(job, place),
       indexPath(job, place),
       // untar wants a folder that exists.
       job.kind === 'blob' ? outputPath(job, place) : place.output,
@@ -232,8 +252,17 @@ const restic: Peer = {
 /** All contestants, in the order of the report. */
 export const PEERS: readonly Peer[] = [
   casyncLike('ours', 'this project; syncs chunks in groups and the index', withNode),
-  casyncLike('ours-nosync', 'this project with --sync=none', withNode, ['--sync=none']),
-  casyncLike('casync', 'the original. Never syncs', (path) => [path]),
+  casyncLike('ours-nosync', 'this project with --sync=none', withNode, {
+    extraWords: ['--sync=none'],
+  }),
+  casyncLike(
+    'casync',
+    'the original. Over an old file without reflinks, which fail there',
+    (path) => [path],
+    {
+      overOld: ['--reflink=no'],
+    },
+  ),
   desync,
   zstd,
   tar,

@@ -17,6 +17,12 @@ export interface Step {
    * the first step has left it.
    */
   readonly store: 'empty' | 'left' | 'first';
+  /** An older version that an extraction may use: beside the output, or in its place. */
+  readonly old?: {
+    readonly dataSet: DataSetName;
+    readonly snapshot: string;
+    readonly use: 'seed' | 'over';
+  };
 }
 
 export interface Scenario {
@@ -77,6 +83,38 @@ function version(id: 'changed' | 'inserted', title: string): Step {
   return { ...make(id, id, title), snapshot: id, store: 'first' };
 }
 
+/** From the image to the one that has changed, as often as there are ways to use the old one. */
+function update(): Scenario {
+  const first = make('update', 'image', '1 GiB image, to be updated');
+  const changed: Step = { ...first, row: 'update-store', title: 'its new version: make' };
+  const old = { dataSet: 'image', snapshot: first.snapshot } as const;
+  const extraction = { action: 'extract', dataSet: 'changed', snapshot: 'changed' } as const;
+  const left = { store: 'left' } as const;
+  return {
+    id: 'update',
+    kind: 'blob',
+    only: CHUNKERS,
+    steps: [
+      first,
+      { ...changed, ...left, dataSet: 'changed', snapshot: 'changed' },
+      {
+        ...extraction,
+        ...left,
+        row: 'update-seed',
+        title: 'image with 1 % changed: extract, the old one is a seed',
+        old: { ...old, use: 'seed' },
+      },
+      {
+        ...extraction,
+        ...left,
+        row: 'update-over',
+        title: 'image with 1 % changed: extract over the old one',
+        old: { ...old, use: 'over' },
+      },
+    ],
+  };
+}
+
 function makeAndExtract(id: string, kind: Kind, dataSet: DataSetName, title: string): Scenario {
   return { id, kind, steps: [make(id, dataSet, title), extract(id, dataSet, title)] };
 }
@@ -103,6 +141,7 @@ export function allScenarios(cores: number): readonly Scenario[] {
   const small = make('small', 'small', 'one file of 1 MiB');
   return [
     { ...image, steps: [...image.steps, ...versions] },
+    update(),
     allThree('tree', 'tree', 'tree', 'real tree'),
     allThree('tiny', 'tree', 'tiny', '100,000 files of 1 KB'),
     { ...makeAndExtract('holes', 'blob', 'holes', '8 GiB of holes'), cannotExtract: NOT_SPARSE },
@@ -153,7 +192,12 @@ export function selectScenarios(
   if (wrong !== undefined) throw new Error(`no row "${wrong}"; there are ${all.join(', ')}`);
   const rows = new Set(all.filter((row) => names === undefined || isMeant(row, names)));
   const selected = scenarios.flatMap((scenario) => {
-    const steps = scenario.steps.filter(({ row, store }) => rows.has(row) || store === 'empty');
+    // What an update extracts must be there.
+    const isUpdate = scenario.steps.some(({ row, old }) => old !== undefined && rows.has(row));
+    const steps = scenario.steps.filter(
+      ({ row, store, action }) =>
+        rows.has(row) || store === 'empty' || (isUpdate && action === 'make'),
+    );
     return steps.some(({ row }) => rows.has(row)) ? [{ ...scenario, steps }] : [];
   });
   return { scenarios: selected, rows };

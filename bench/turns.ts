@@ -4,7 +4,7 @@
  * warm up: inputs get into the page cache, and memory that the machine has never touched costs
  * whoever touches it first. Used by main.ts.
  */
-import { existsSync, mkdirSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Contestant } from './contestants.ts';
 import type { DataSet, DataSetName } from './data-sets.ts';
@@ -210,6 +210,7 @@ async function extractAndCheck(
   const job = jobOf(turn, step);
   rmSync(place.output, { recursive: true, force: true });
   mkdirSync(place.output);
+  if (job.old?.use === 'over') copyFileSync(job.old.path, join(place.output, peer.result(job)));
   const command = completed(turn, peer.extract(facts.path, job, place));
   await turn.options.settle();
   const usage = await measure(command, measureOptions(turn));
@@ -225,7 +226,10 @@ function jobOf({ scenario, dataSets, options }: Turn, step: Step): Job {
   if (dataSet === undefined) throw new Error(`there is no data set ${step.dataSet}`);
   const { folder, name } = dataSet;
   const cores = scenario.cores ?? options.cores;
-  return { kind: scenario.kind, folder, name, snapshot: step.snapshot, cores };
+  const oldSet = step.old && dataSets.get(step.old.dataSet);
+  const old = step.old && oldSet && { ...step.old, path: join(oldSet.folder, oldSet.name) };
+  const job = { kind: scenario.kind, folder, name, snapshot: step.snapshot, cores };
+  return old ? { ...job, old } : job;
 }
 
 /** With the environment of the run, bound to as many processors as the scenario says. */

@@ -8,6 +8,7 @@ import type { ChunkSource } from '../../store/chunk-store.ts';
 import { KERNEL_BYTES } from '../chunking/kernel/kernel.ts';
 import type { ChunkerName } from '../chunking/scanner.ts';
 import type { LocalStoreDescription } from '../local-store.node.ts';
+import type { LengthFilter } from '../seed/length-filter.ts';
 import type { Seed, SeedPart } from '../seed/seed.ts';
 import type { ChunkCount } from '../statistics.ts';
 import { openJobPool, WORTH_THREADS } from '../work/job-pool.node.ts';
@@ -141,16 +142,24 @@ export class ChunkReader {
   /**
    * Cuts ranges of a file as the stream behind the index was cut.
    * @param file a descriptor open for reading, and how many bytes of it count
+   * @param lengths chunks of other lengths are left out
    */
   async findChunks(
     file: { readonly descriptor: number; readonly size: number },
     ranges: readonly FileRange[],
+    lengths: LengthFilter,
   ): Promise<FoundChunks> {
     const address = await this.#ring.acquire();
     const { slotSize } = this.#ring;
-    const longest = this.#longestChunk;
-    const { descriptor, size: fileSize } = file;
-    const input = { descriptor, fileSize, ranges, address, slotSize, longestChunk: longest };
+    const input = {
+      descriptor: file.descriptor,
+      fileSize: file.size,
+      ranges,
+      address,
+      slotSize,
+      longestChunk: this.#longestChunk,
+      lengths: lengths.memory,
+    };
     try {
       return await this.pool.run('findChunks', input);
     } finally {

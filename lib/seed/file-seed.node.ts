@@ -51,7 +51,7 @@ export async function findInFile(
   const work = async (): Promise<void> => {
     for (const job of jobs) {
       throwIfAborted(options.signal);
-      note(await reader.findChunks(file, job), wanted, offsets);
+      note(await reader.findChunks(file, job, wanted.lengths), wanted, offsets);
       doneBytes += job.reduce((sum, { start, end }) => sum + end - start, 0);
       options.onProgress?.({ phase: 'seed', doneBytes });
     }

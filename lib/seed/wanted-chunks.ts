@@ -4,6 +4,7 @@
  */
 import { CHUNK_ID_LENGTH } from '../../formats/chunk-id.ts';
 import type { ChunkIndex } from '../../formats/chunk-index.ts';
+import { LengthFilter } from './length-filter.ts';
 
 const EMPTY = -1;
 
@@ -12,6 +13,7 @@ export class WantedChunks {
   readonly #index: ChunkIndex;
   readonly #slots: Int32Array;
   readonly #mask: number;
+  readonly lengths = new LengthFilter();
 
   /** @param isWanted which chunks of the index are looked for; all if left out */
   constructor(index: ChunkIndex, isWanted: (chunk: number) => boolean = () => true) {
@@ -22,6 +24,7 @@ export class WantedChunks {
     this.#mask = size - 1;
     for (let chunk = 0; chunk < index.count; chunk++) {
       if (!isWanted(chunk)) continue;
+      this.lengths.add(index.size(chunk));
       const slot = this.#slotOf(index.idBytes(chunk));
       if (this.#slots[slot] === EMPTY) this.#slots[slot] = chunk;
     }

@@ -4,6 +4,7 @@
  */
 import { readSync } from 'node:fs';
 import { CHUNK_ID_LENGTH, writeChunkId } from '../../../formats/chunk-id.ts';
+import { LengthFilter } from '../../seed/length-filter.ts';
 import type { JobContext } from '../job-context.node.ts';
 
 /** Part of a file. */
@@ -24,6 +25,8 @@ export interface FindChunksInput {
   /** Of the slot, in bytes; more than the longest chunk. */
   readonly slotSize: number;
   readonly longestChunk: number;
+  /** Of {@link LengthFilter}: chunks of other lengths are left out. */
+  readonly lengths: SharedArrayBuffer;
 }
 
 /** Chunks, column by column. */
@@ -51,6 +54,7 @@ interface Found {
 function cutRange(context: JobContext, input: FindChunksInput, range: FileRange, found: Found) {
   const { descriptor, fileSize, address, slotSize, longestChunk } = input;
   const slot = context.bytes(address, slotSize);
+  const lengths = new LengthFilter(input.lengths);
   /** Offset in the file of the first byte in the slot. */
   let windowStart = range.start;
   let filled = 0;
@@ -66,10 +70,12 @@ function cutRange(context: JobContext, input: FindChunksInput, range: FileRange,
     }
     if (next === filled) return;
     const length = context.scanner.firstChunk(slot.subarray(next, filled));
-    const digest = new Uint8Array(CHUNK_ID_LENGTH);
-    writeChunkId(context.digest.hash(slot.subarray(next, next + length)), digest, 0);
-    found.offsets.push(windowStart + next);
-    found.digests.push(digest);
+    if (lengths.mayHave(length)) {
+      const digest = new Uint8Array(CHUNK_ID_LENGTH);
+      writeChunkId(context.digest.hash(slot.subarray(next, next + length)), digest, 0);
+      found.offsets.push(windowStart + next);
+      found.digests.push(digest);
+    }
     next += length;
   }
 }
