@@ -1,14 +1,15 @@
 /** The state of a run as one line of text, for the progress bar. */
 import type { ProgressEvent } from '../lib/progress.ts';
+import { durationText } from './duration-text.ts';
 import { sizeText } from './size-text.ts';
 
-/** Whole seconds, minutes and hours, never less than what is left. */
-function durationText(seconds: number): string {
-  const whole = Math.ceil(seconds);
-  const minutes = Math.floor(whole / 60);
-  const hours = Math.floor(minutes / 60);
-  if (hours > 0) return `${hours}h ${minutes % 60}min`;
-  return minutes > 0 ? `${minutes}min ${whole % 60}s` : `${whole}s`;
+const MINUTE = 60;
+const HOUR = 60 * MINUTE;
+
+/** The time that is left: in whole seconds, beyond an hour in minutes; never less than it is. */
+function timeLeftText(seconds: number): string {
+  const grain = seconds > HOUR ? MINUTE : 1;
+  return durationText(Math.ceil(seconds / grain) * grain * 1000);
 }
 
 /**
@@ -29,7 +30,7 @@ export function progressText(
   parts.push(`${sizeText(bytesPerSecond)}/s`);
   // Slower than a byte a second, nobody knows when.
   if (totalBytes !== undefined && totalBytes > doneBytes && bytesPerSecond >= 1) {
-    parts.push(`${durationText((totalBytes - doneBytes) / bytesPerSecond)} left`);
+    parts.push(`${timeLeftText((totalBytes - doneBytes) / bytesPerSecond)} left`);
   }
   if (chunkCount) {
     parts.push(`chunks: ${chunkCount - reusedChunkCount} new, ${reusedChunkCount} reused`);

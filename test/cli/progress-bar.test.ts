@@ -37,12 +37,14 @@ test('long times are told in hours and minutes', (t) => {
     progressText({ phase: 'x', doneBytes: 0, totalBytes: seconds * 100 }, 100, 79)
       .split('  ')
       .pop();
-  t.deepEqual([59, 60, 3599, 3600, 90_000].map(of), [
+  t.deepEqual([59, 60, 61.5, 3599, 3600, 5000, 90_000].map(of), [
     '59s left',
-    '1min 0s left',
+    '1min left',
+    '1min 2s left',
     '59min 59s left',
-    '1h 0min left',
-    '25h 0min left',
+    '1h left',
+    '1h 24min left',
+    '1d 1h left',
   ]);
 });
 
