@@ -20,6 +20,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { fileTime, setModificationTime } from '../../lib/os/times.node.ts';
 import type { Random } from './random.ts';
 
 type Edit = (root: string, random: Random) => void;
@@ -44,9 +45,13 @@ function untilDated(path: string, change: () => void): void {
   const before = lstatSync(path, { bigint: true }).ctimeNs;
   change();
   while (lstatSync(path, { bigint: true }).ctimeNs === before) {
-    const { atime, mtime } = statSync(path);
-    utimesSync(path, atime, mtime);
+    restoreTime(path, lstatSync(path, { bigint: true }).mtimeNs);
   }
+}
+
+/** To the nanosecond. */
+function restoreTime(path: string, mtimeNs: bigint): void {
+  setModificationTime(Buffer.from(path), fileTime(mtimeNs));
 }
 
 function onFile(change: (path: string, random: Random) => void): Edit {
@@ -75,14 +80,14 @@ const truncate = onFile((path, random) => {
 
 /** Other bytes of the same length, and the old time: only the change time tells. */
 const rewriteInSecret = onFile((path, random) => {
-  const { atime, mtime, size } = statSync(path);
-  if (size === 0) return;
+  const { mtimeNs, size } = statSync(path, { bigint: true });
+  if (size === 0n) return;
   const fd = openSync(path, 'r+');
-  const at = random.integer(0, size - 1);
+  const at = random.integer(0, Number(size) - 1);
   const old = readFileSync(path)[at];
   writeSync(fd, Buffer.of(old ^ random.integer(1, 255)), 0, 1, at);
   closeSync(fd);
-  utimesSync(path, atime, mtime);
+  restoreTime(path, mtimeNs);
 });
 
 /** Another file takes the name; its inode may be the old one. */
