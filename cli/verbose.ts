@@ -5,7 +5,7 @@ import { digestOfFlags, FEATURE, featureNames } from '../formats/feature-flags.t
 import type { EntryEvents, EntrySink } from '../lib/api/entries.ts';
 import type { ExtractResult } from '../lib/api/extract.node.ts';
 import type { MakeResult } from '../lib/api/make.node.ts';
-import type { ChunkCount } from '../lib/statistics.ts';
+import type { ChunkCount, CloneStatistics } from '../lib/statistics.ts';
 import type { Context } from './context.ts';
 import { durationText } from './duration-text.ts';
 import { sizeText } from './size-text.ts';
@@ -120,5 +120,18 @@ export function informOfExtracted(context: Context, { kind, statistics }: Extrac
     );
   }
   lines.push(`Total extract time: ${durationText(totalMs)}`);
+  for (const line of lines) context.inform(line);
+}
+
+/** What `clone` has done. */
+export function informOfCloned(context: Context, statistics: CloneStatistics): void {
+  const { byteCount, keptBytes, holeBytes, reflinkBytes, totalMs } = statistics;
+  const lines = [
+    `Bytes in files: ${sizeText(byteCount)}`,
+    `Bytes left as they were: ${sizeText(keptBytes)} (${percent(keptBytes, byteCount)})`,
+    `Zero bytes written as sparse files: ${sizeText(holeBytes)}`,
+    `Bytes cloned through reflinks: ${sizeText(reflinkBytes)}`,
+    `Total clone time: ${durationText(totalMs)}`,
+  ];
   for (const line of lines) context.inform(line);
 }

@@ -5,6 +5,7 @@ export type { ChunkSizes } from '../formats/chunk-sizes.ts';
 export { CasError, isCasError } from '../formats/errors.ts';
 export { escapeBytes } from '../formats/escape.ts';
 export { featureNames } from '../formats/feature-flags.ts';
+export { type CloneOptions, type CloneResult, clone } from './api/clone.node.ts';
 export { type DiffOptions, type DiffResult, diff } from './api/diff.node.ts';
 export { type DigestOptions, digest } from './api/digest.node.ts';
 export { type ExtractOptions, type ExtractResult, extract } from './api/extract.node.ts';
@@ -20,4 +21,9 @@ export { type VerifyOptions, type VerifyResult, verify } from './api/verify.node
 export type { TreeEntry } from './api/visit-tree.node.ts';
 export type { WorkOptions } from './api/work-options.ts';
 export type { ProgressEvent, ProgressSink } from './progress.ts';
-export type { CacheStatistics, ExtractStatistics, MakeStatistics } from './statistics.ts';
+export type {
+  CacheStatistics,
+  CloneStatistics,
+  ExtractStatistics,
+  MakeStatistics,
+} from './statistics.ts';

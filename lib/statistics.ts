@@ -46,3 +46,15 @@ export interface ExtractStatistics {
   readonly seedingMs: number;
   readonly totalMs: number;
 }
+
+export interface CloneStatistics {
+  /** Content of all files. */
+  readonly byteCount: number;
+  /** Zero bytes that became holes. */
+  readonly holeBytes: number;
+  /** Bytes that share their blocks with the source, or with what was there before. */
+  readonly reflinkBytes: number;
+  /** Bytes that were at their place already and stayed untouched. */
+  readonly keptBytes: number;
+  readonly totalMs: number;
+}

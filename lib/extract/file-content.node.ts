@@ -51,6 +51,21 @@ export class FileContent {
     this.#staged += bytes.length;
   }
 
+  /** The same as writing so many zeros. @throws PipelineError without subject */
+  skip(length: number): void {
+    this.#flush();
+    if (this.#position + length > this.#size) throw wrongLength();
+    if (this.#punchHoles) {
+      this.#holeBytes += length;
+      this.#position += length;
+      return;
+    }
+    const zeros = new Uint8Array(Math.min(length, STAGE_SIZE));
+    for (let left = length; left > 0; left -= zeros.length) {
+      this.#put(zeros.subarray(0, Math.min(left, zeros.length)));
+    }
+  }
+
   /** Gives the file its exact length. @throws PipelineError without subject */
   finish(): void {
     this.#flush();

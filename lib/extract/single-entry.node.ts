@@ -12,7 +12,7 @@ import { temporaryName } from './entry-name.ts';
 import { keepOrChange, keepOther, type OldFile, openOldFile } from './old-entry.node.ts';
 import type { Tally } from './tally.ts';
 import type { OpenDirectory } from './tree-directories.node.ts';
-import { UpdatedContent } from './updated-content.node.ts';
+import { type SharedFile, UpdatedContent } from './updated-content.node.ts';
 import { wantedOf } from './wanted.node.ts';
 
 /** How entries are restored. */
@@ -31,8 +31,7 @@ export interface SingleEntryOptions {
   readonly place: OpenDirectory;
   /** Something may have the name. */
   readonly mayExist: boolean;
-  /** An open file with exactly the content of this one, to share blocks with. */
-  readonly shared: number | undefined;
+  readonly shared: SharedFile | undefined;
 }
 
 export class SingleEntry {
@@ -78,12 +77,19 @@ export class SingleEntry {
     this.#content?.write(bytes);
   }
 
+  /** The same as writing so many zeros, as fast as holes allow. */
+  skip(length: number): void {
+    this.#content?.skip(length);
+  }
+
   /** Gives the entry its attributes and its name. */
   complete(): void {
     const { node } = this.#options;
     if (node.type === 'file') this.#completeContent();
     const fd = this.#fd ?? this.#content?.fd;
     if (fd !== undefined) this.#replace(fd);
+    const done = fd ?? this.#content?.oldFd;
+    if (done !== undefined) this.#options.shared?.onDone?.(done);
     this.#close();
   }
 

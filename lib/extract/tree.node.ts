@@ -22,6 +22,7 @@ import { simpleEntryOf } from './simple-entry.node.ts';
 import { type EntryRules, SingleEntry } from './single-entry.node.ts';
 import { newTally, type TreeStatistics } from './tally.ts';
 import { pathIn, TreeDirectories } from './tree-directories.node.ts';
+import type { SharedFile } from './updated-content.node.ts';
 
 export interface TreeOptions {
   /** Features to restore: those of the archive under the user's mask (`maskFlags`). */
@@ -48,10 +49,10 @@ export interface TreeOptions {
    */
   readonly run?: RunRestore;
   /**
-   * Asked when a file is entered: an open file that has exactly its content, to share all blocks with
-   * where the file system can. The content comes all the same, until `wantsContent` says otherwise.
+   * Asked when a file is entered: what it is to share all blocks with where the file system can. The
+   * content comes all the same, until `wantsContent` says otherwise.
    */
-  readonly sharedFile?: () => number | undefined;
+  readonly sharedFile?: () => SharedFile | undefined;
 }
 
 /** In place of a pending entry whose kind is not restored. */
@@ -126,6 +127,18 @@ export class TreeExtractor {
   get wantsContent(): boolean {
     const pending = this.#pending;
     return pending === SIMPLE || (typeof pending === 'object' && !pending.isComplete);
+  }
+
+  /** The same as data events of so many zeros. @throws CasError named after the entry */
+  skip(length: number): Promise<void> | undefined {
+    try {
+      const pending = this.#pending;
+      if (pending === SIMPLE) this.#sink.write(new Uint8Array(length));
+      else if (typeof pending === 'object') pending.skip(length);
+    } catch (error) {
+      return this.#fail(about(this.#subject(), error));
+    }
+    return undefined;
   }
 
   /** What was done so far; all of it after `finish`. */

@@ -9,7 +9,7 @@ import { PipelineError } from '../errors.ts';
 import { cloneRange } from '../os/clone.node.ts';
 import { copyBegin } from '../os/copy.node.ts';
 import { hasChanged, statDescriptor } from '../os/file-stat.node.ts';
-import { punchHole } from '../os/holes.node.ts';
+import { nextData, punchHole } from '../os/holes.node.ts';
 import { closeEntry } from '../os/open.node.ts';
 import { systemFailure } from '../os/system-error.node.ts';
 import { run } from './directory-calls.node.ts';
@@ -28,16 +28,26 @@ export interface ContentOptions {
   readonly reflink: boolean;
   /** What has the name already; closed by `close`. */
   readonly old: OldFile | undefined;
-  /** An open file that has exactly this content, to share blocks with. */
-  readonly shared: number | undefined;
+  readonly shared: SharedFile | undefined;
   /** Makes the new file; open for reading, too, if there is an older or a shared one. */
   readonly create: () => number;
   readonly tally: Tally;
 }
 
+/** An open file that has exactly the content of an entry, to share all blocks with. */
+export interface SharedFile {
+  /** Open for reading. */
+  readonly fd: number;
+  /** Told if the file system cannot share the blocks. */
+  readonly onRefused?: () => void;
+  /** Given the finished entry, open for reading; it is closed afterwards. */
+  readonly onDone?: (fd: number) => void;
+}
+
 /** Smaller files are not worth sharing some of their blocks. */
 const LEAST_SHARED = 1024 * 1024;
 const PIECE_LENGTH = 256 * 1024;
+const NO_BYTES = new Uint8Array(0);
 const ALL = { from: 0, to: 0, length: 0 } as const;
 
 /** Only one file is compared at a time. */
@@ -84,6 +94,11 @@ export class UpdatedContent {
     return this.#fd;
   }
 
+  /** The older file; undefined if there is none. */
+  get oldFd(): number | undefined {
+    return this.#options.old?.fd;
+  }
+
   /** Whether the content is complete, so that the rest of it need not come. */
   get isComplete(): boolean {
     return this.#mode === 'shared';
@@ -102,6 +117,35 @@ export class UpdatedContent {
     else {
       memory.stage.set(bytes, this.#staged);
       this.#staged += bytes.length;
+    }
+  }
+
+  /** The same as writing so many zeros, as fast as holes allow. */
+  skip(length: number): void {
+    this.#flush();
+    if (this.#mode === 'shared') return;
+    if (this.#writer !== undefined) this.#writer.skip(length);
+    else {
+      if (this.#position + length > this.#options.size) throw wrongLength();
+      const end = this.#position + length;
+      const fd = this.#fd ?? this.#options.old?.fd;
+      // What is a hole already is neither compared nor written.
+      const data = fd === undefined ? this.#position : (nextData(fd, this.#position) ?? end);
+      this.#position = Math.min(end, data);
+      this.#takeZeros(end - this.#position);
+    }
+  }
+
+  #takeZeros(length: number): void {
+    const zeros = length === 0 ? NO_BYTES : new Uint8Array(Math.min(length, PIECE_LENGTH));
+    for (let left = length; left > 0; ) {
+      if (this.#writer !== undefined) {
+        this.#writer.skip(left);
+        return;
+      }
+      const count = Math.min(left, zeros.length);
+      this.#take(zeros.subarray(0, count));
+      left -= count;
     }
   }
 
@@ -167,10 +211,13 @@ export class UpdatedContent {
     const { create, shared, size, punchHoles, old, tally } = this.#options;
     const fd = create();
     this.#fd = fd;
-    if (shared !== undefined && cloneRange(shared, fd, ALL)) {
-      this.#mode = 'shared';
-      tally.reflinkBytes += size;
-      return;
+    if (shared !== undefined) {
+      if (cloneRange(shared.fd, fd, ALL)) {
+        this.#mode = 'shared';
+        tally.reflinkBytes += size;
+        return;
+      }
+      shared.onRefused?.();
     }
     if (old !== undefined && this.#isWorthSharing(old) && cloneRange(old.fd, fd, ALL)) {
       reserveMemory();

@@ -51,7 +51,6 @@ export interface WalkOptions extends MetadataOptions {
 
 const PIECE_LENGTH = 1024 * 1024;
 const { maxDepth } = DEFAULT_DECODE_LIMITS;
-const FILE_CHANGED = 'file changed while it was read';
 const NO_NAME = new Uint8Array(0);
 const LEAVE: CatarEvent = { kind: 'leave' };
 const NEEDS_NATIVE =
@@ -72,9 +71,7 @@ export class FolderReader {
   readonly #open = new Set<number>();
   #buffer: Buffer | undefined;
   /** The file whose begin was the latest event. */
-  #entered:
-    | { readonly folder: Folder; readonly number: number; readonly entry: HeldEntry }
-    | undefined;
+  #entered: Readonly<{ folder: Folder; number: number; entry: HeldEntry }> | undefined;
 
   constructor(options: WalkOptions) {
     this.#options = options;
@@ -149,17 +146,6 @@ export class FolderReader {
   /** The file that the latest event has begun, open until the next event is taken. */
   get enteredFile(): HeldEntry | undefined {
     return this.#entered?.entry;
-  }
-
-  /** Tells if that file has been changed since it was entered, for those who read it themselves. */
-  checkEntered(): void {
-    const entered = this.#entered;
-    const fd = entered?.entry.fd;
-    if (entered === undefined || fd === undefined) throw new TypeError('no file was entered');
-    const { folder, entry } = entered;
-    const after = this.#about(folder, entry.name, () => statDescriptor(fd));
-    if (!hasChanged(entry.stat, after)) return;
-    this.#options.onIncomplete?.(this.#labelOf(folder, entry.name), FILE_CHANGED);
   }
 
   /** What stands for the content of the file that the latest event has begun. */
@@ -302,7 +288,7 @@ export class FolderReader {
     }
     const after = this.#about(parent, name, () => statDescriptor(fd));
     if (!hasChanged(stat, after)) return;
-    this.#options.onIncomplete?.(this.#labelOf(parent, name), FILE_CHANGED);
+    this.#options.onIncomplete?.(this.#labelOf(parent, name), 'file changed while it was read');
   }
 
   #shrunk(parent: Folder, name: Uint8Array, offset: number, size: number): PipelineError {
