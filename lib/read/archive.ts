@@ -22,6 +22,8 @@ export interface ReadArchiveOptions {
   readonly signal?: AbortSignal;
   readonly breathe?: Breather;
   readonly onProgress?: ProgressSink;
+  /** What the reading is part of, for progress; `read` by default. */
+  readonly phase?: string;
 }
 
 /**
@@ -62,7 +64,9 @@ export async function readArchive(
       if (outcome === undefined) continue;
       if ((await outcome) === 'stop') return parser.nextOffset;
     }
-    options.onProgress?.(progressOf('read', parser.nextOffset - first, end && end - first));
+    options.onProgress?.(
+      progressOf(options.phase ?? 'read', parser.nextOffset - first, end && end - first),
+    );
   }
   inContext(source.label, () => parser.end());
   return parser.nextOffset;
