@@ -15,6 +15,9 @@ export type PipelineErrorCode =
   | 'UNSAFE_TARGET'
   | 'INDEX_MISSING'
   | 'STORE_MISSING'
+  /** Somebody else works in the store, or has taken it over. */
+  | 'LEASE_HELD'
+  | 'LEASE_LOST'
   /** The platform or an absent optional part cannot do what is needed. */
   | 'UNSUPPORTED'
   | 'ABORTED'

@@ -92,6 +92,7 @@ export async function make(words: readonly string[], context: Context): Promise<
       },
       signal,
       onProgress,
+      onWait: (reason) => context.inform(`Waiting for the store: ${reason}`),
     }),
   );
   informOfMade(context, result);

@@ -45,6 +45,7 @@ export async function put(words: readonly string[], context: Context): Promise<v
       chunker: options.chunker,
       signal,
       onProgress,
+      onWait: (reason) => context.inform(`Waiting for the store: ${reason}`),
     }),
   );
   informOfMade(context, { ...result, inapplicableFeatures: 0n, isComplete: true });

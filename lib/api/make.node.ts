@@ -150,7 +150,8 @@ class Making {
   }
 
   #storing() {
-    const { chunkSizes = DEFAULT_CHUNK_SIZES, chunker, signal, onProgress } = this.#options;
+    const { chunkSizes = DEFAULT_CHUNK_SIZES, chunker } = this.#options;
+    const { signal, onProgress, onWait } = this.#options;
     const digest = digestNameOf(this.#options);
     return {
       store: describeStoreForWriting(this.#options, this.#outputPath(), digest),
@@ -159,6 +160,7 @@ class Making {
       threadCount: this.#threadCount,
       signal,
       onProgress,
+      onWait,
     };
   }
 

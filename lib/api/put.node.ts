@@ -84,6 +84,7 @@ async function putArchive(input: OpenedInput, options: PutOptions): Promise<PutR
     ...(chunker ? { chunker } : {}),
     ...(signal ? { signal } : {}),
     ...(onProgress ? { onProgress } : {}),
+    ...(options.onWait ? { onWait: options.onWait } : {}),
   });
   try {
     const inputMode = 'stats' in input ? input.stats?.mode : undefined;

@@ -7,4 +7,6 @@ export interface WorkOptions {
   readonly onProgress?: ProgressSink;
   /** Threads besides the caller's; by default one for each other processor, 0 for none. */
   readonly threadCount?: number;
+  /** Told why, before somebody else who uses a store is waited for: by make, put and gc. */
+  readonly onWait?: (reason: string) => void;
 }

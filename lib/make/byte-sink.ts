@@ -2,6 +2,8 @@
 import type { Awaitable } from '../../store/transforms.ts';
 
 export interface ByteSink {
+  /** Of the file that appears; undefined for a stream. */
+  readonly path?: string;
   /** Takes the next bytes; they may be reused when it returns. */
   write(bytes: Uint8Array): Awaitable<void>;
   /** Makes what was written the result. Nothing replaces an older result before. */

@@ -5,7 +5,6 @@
 import type { ChunkIndex } from '../../formats/chunk-index.ts';
 import { isCasError } from '../../formats/errors.ts';
 import { escapeBytes } from '../../formats/escape.ts';
-import { encodeIndex } from '../../formats/index-codec.ts';
 import { statDescriptor } from '../os/file-stat.node.ts';
 import { syncFileSystem } from '../os/file-system.node.ts';
 import type { CacheStatistics } from '../statistics.ts';
@@ -14,6 +13,7 @@ import { EncoderCache } from './encoder-cache.node.ts';
 import { deviceOf, isAtRest } from './file-identity.ts';
 import type { ContentReference } from './held-folder.node.ts';
 import { type PackTreeOptions, packTree, spanTree } from './pack-tree.node.ts';
+import { publishIndex } from './publish-index.node.ts';
 import { segmentsOfStream } from './segment.ts';
 import { pathOfContent } from './span-cutter.node.ts';
 import { SpanStorer, type SpanStorerOptions, type StoredSpans } from './span-storer.node.ts';
@@ -53,20 +53,17 @@ export async function makeCachedIndex(
   sink: ByteSink,
   options: CachedIndexOptions,
 ): Promise<CachedIndex> {
-  try {
+  let cache: EncoderCache | undefined;
+  const stored = await publishIndex(sink, options, async () => {
     const { header, chunker = 'buzhash' } = options;
-    const cache = new EncoderCache(options.cache, { root, header, chunker });
-    const stored = await storeWith(cache, root, options);
-    await sink.write(encodeIndex(stored.index));
-    await sink.commit();
-    if (stored.remembered !== undefined) {
-      await cache.write(stored.remembered).catch(options.onCacheFailure);
-    }
-    const { index, reusedChunkCount, statistics } = stored;
-    return { index, reusedChunkCount, statistics };
-  } finally {
-    await sink.discard();
+    cache = new EncoderCache(options.cache, { root, header, chunker });
+    return storeWith(cache, root, options);
+  });
+  if (stored.remembered !== undefined) {
+    await cache?.write(stored.remembered).catch(options.onCacheFailure);
   }
+  const { index, reusedChunkCount, statistics } = stored;
+  return { index, reusedChunkCount, statistics };
 }
 
 type Stored = Omit<StoredSpans, 'remembered'> & Partial<Pick<StoredSpans, 'remembered'>>;

@@ -58,6 +58,7 @@ export async function openFileSink(
   const file = openDurableFile(path, options);
   const buffer = new PieceBuffer(file.descriptor, path);
   return {
+    path,
     write: (bytes) => buffer.add(bytes),
     async commit() {
       await buffer.flush();

@@ -7,7 +7,6 @@
 import type { ChunkId } from '../../formats/chunk-id.ts';
 import { type ChunkIndex, IndexBuilder, type IndexHeader } from '../../formats/chunk-index.ts';
 import { digestOfFlags } from '../../formats/feature-flags.ts';
-import { encodeIndex } from '../../formats/index-codec.ts';
 import type { ChunkStore } from '../../store/chunk-store.ts';
 import { KERNEL_BYTES } from '../chunking/kernel/kernel.ts';
 import { openScanner } from '../chunking/open-scanner.node.ts';
@@ -25,6 +24,7 @@ import type { JobPool } from '../work/jobs.node.ts';
 import { SegmentRing } from '../work/segment-ring.ts';
 import { unattended } from '../work/unattended.ts';
 import type { ByteSink } from './byte-sink.ts';
+import { publishIndex } from './publish-index.node.ts';
 import type { DataSegment, Segment, SegmentLayout, SegmentSource, ZeroSegment } from './segment.ts';
 
 export interface StreamStorerOptions {
@@ -39,6 +39,8 @@ export interface StreamStorerOptions {
   readonly segmentLength?: number;
   readonly signal?: AbortSignal;
   readonly onProgress?: ProgressSink;
+  /** Told why, before a gc in the store is waited for. */
+  readonly onWait?: (reason: string) => void;
 }
 
 export interface StoredStream {
@@ -87,9 +89,9 @@ interface Batch {
 
 /** Stores one stream. */
 export class StreamStorer {
+  readonly options: StreamStorerOptions;
   /** Also for jobs that make the bytes of the stream. */
   readonly pool: JobPool;
-  readonly #options: StreamStorerOptions;
   readonly #layout: SegmentLayout;
   readonly #ring: SegmentRing;
   readonly #scanner: ChunkScanner;
@@ -107,7 +109,7 @@ export class StreamStorer {
     const { header, chunker = 'buzhash', store, threadCount } = options;
     const { segmentLength = SEGMENT_LENGTH } = options;
     const chunking = { chunker, chunkSizes: header.chunkSizes };
-    this.#options = options;
+    this.options = options;
     this.#layout = layoutFor(header.chunkSizes.max, segmentLength);
     this.#ring = openRing(this.#layout, threadCount);
     const { memory } = this.#ring;
@@ -126,7 +128,7 @@ export class StreamStorer {
    * @throws whatever the stream and the store throw; PipelineError for chunk sizes that cannot be kept
    */
   async store(source: SegmentSource): Promise<StoredStream> {
-    const { signal, header } = this.#options;
+    const { signal, header } = this.options;
     for await (const segment of source.segments(this.#ring, this.#layout)) {
       if (this.#failure !== undefined) break;
       throwIfAborted(signal);
@@ -256,7 +258,7 @@ export class StreamStorer {
       const { digests, reusedCount } = await stored;
       this.#reusedCount += reusedCount;
       for (const [i, length] of lengths.entries()) builder.addDigest(digests, i, length);
-      this.#options.onProgress?.({
+      this.options.onProgress?.({
         phase: 'make',
         doneBytes: builder.totalSize,
         chunkCount: builder.count,
@@ -269,19 +271,13 @@ export class StreamStorer {
 
 /**
  * Stores a stream and then publishes its index: the index appears when all its chunks are durable, or
- * not at all.
+ * not at all. No gc removes any of them meanwhile.
+ * @throws what the stream and the store throw; CasError `LEASE_HELD`, `LEASE_LOST`
  */
 export async function makeIndex(
   source: SegmentSource,
   storer: StreamStorer,
   sink: ByteSink,
 ): Promise<StoredStream> {
-  try {
-    const stored = await storer.store(source);
-    await sink.write(encodeIndex(stored.index));
-    await sink.commit();
-    return stored;
-  } finally {
-    await sink.discard();
-  }
+  return publishIndex(sink, storer.options, () => storer.store(source));
 }

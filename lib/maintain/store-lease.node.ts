@@ -1,0 +1,176 @@
+/**
+ * Leases in stores on this machine: what `make` holds while it relies on chunks, and `gc` while it
+ * removes them (spec/formats/leases.md).
+ */
+import { randomBytes } from 'node:crypto';
+import { existsSync, rmdirSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { isCasError } from '../../formats/errors.ts';
+import type { ObjectBackend } from '../../store/backend.ts';
+import { openLocalBackend } from '../../store/backends/local.node.ts';
+import { acquireLease, type Lease, type LeaseClock, type LeaseOptions } from '../../store/lease.ts';
+import { PipelineError, throwIfAborted } from '../errors.ts';
+import { createFileCalls } from '../os/file-calls.node.ts';
+import { isProcessAlive, processIdentity } from '../os/process-identity.node.ts';
+
+export interface StoreLeaseOptions {
+  readonly signal?: AbortSignal;
+  /** How long others are waited for, if not as long as usual. */
+  readonly waitMs?: number;
+  /** Told once why, before others are waited for. */
+  readonly onWait?: (reason: string) => void;
+}
+
+export interface UseOptions extends StoreLeaseOptions {
+  /** Path of the index that is made; undefined if it is written to a descriptor. */
+  readonly index?: string;
+}
+
+/** What work under a lease can ask of it. */
+export type HeldLease = Pick<Lease, 'confirm'>;
+
+/** A make waits so long for a gc, which can take its time. */
+const MAKE_WAIT_MS = 10 * 60_000;
+/** A gc keeps new makes waiting while it waits for those that run. */
+const GC_WAIT_MS = 60_000;
+const ID_LENGTH = 8;
+
+/**
+ * Does `work` while no gc removes chunks from the store. Where the store cannot be written, nobody can
+ * be told that we rely on it; the work is done all the same.
+ * @param work confirms the lease right before it makes an index visible
+ * @throws CasError `LEASE_HELD` if a gc did not end in time; `LEASE_LOST` if one has taken the store
+ * over meanwhile, also if the work has ended by then; StorageError
+ */
+export async function whileInUse<T>(
+  folder: string,
+  options: UseOptions,
+  work: (lease: HeldLease) => Promise<T>,
+): Promise<T> {
+  const isNew = !existsSync(folder);
+  const backend = openBackend(folder);
+  try {
+    const lease = await leaseForMake(backend, options);
+    let result: T;
+    try {
+      result = await work(lease);
+    } catch (error) {
+      await lease.release();
+      throw error;
+    }
+    if (await lease.release()) return result;
+    const reason = 'chunks may have been removed before the index was finished: make it again';
+    throw new PipelineError('LEASE_LOST', { subject: folder, reason });
+  } finally {
+    await backend.close();
+    if (isNew) removeIfEmpty(folder);
+  }
+}
+
+/**
+ * Keeps all others from relying on chunks of the store.
+ * @returns the lease; who releases it ends everything
+ * @throws CasError `LEASE_HELD` if makes did not end in time; StorageError
+ */
+export async function leaseForGc(folder: string, options: StoreLeaseOptions): Promise<Lease> {
+  const backend = openBackend(folder);
+  try {
+    const settings = leaseOptions({ waitMs: GC_WAIT_MS, ...options });
+    const lease = await acquireLease(backend, 'exclusive', settings);
+    return {
+      awaited: lease.awaited,
+      confirm: () => lease.confirm(),
+      confirmRecent: () => lease.confirmRecent(),
+      async release() {
+        const wasHeld = await lease.release();
+        await backend.close();
+        return wasHeld;
+      },
+    };
+  } catch (error) {
+    await backend.close();
+    throw error;
+  }
+}
+
+/** Never synced: a power cut ends all leases anyway. */
+function openBackend(folder: string): ObjectBackend {
+  const calls = createFileCalls();
+  return openLocalBackend(folder, { sync: 'none', ...(calls ? { calls } : {}) });
+}
+
+async function leaseForMake(
+  backend: ObjectBackend,
+  options: UseOptions,
+): Promise<Pick<Lease, 'confirm' | 'release'>> {
+  try {
+    return await acquireLease(
+      backend,
+      'shared',
+      leaseOptions({ waitMs: MAKE_WAIT_MS, ...options }),
+    );
+  } catch (error) {
+    if (!isCasError(error) || error.code !== 'DENIED') throw error;
+    return { confirm: async () => {}, release: async () => true };
+  }
+}
+
+function leaseOptions(options: UseOptions & { readonly waitMs: number }): LeaseOptions {
+  const { index, signal, waitMs, onWait } = options;
+  return {
+    holder: { ...processIdentity(), ...(index === undefined ? {} : { index: resolve(index) }) },
+    isAlive: isProcessAlive,
+    newId: () => randomBytes(ID_LENGTH).toString('hex'),
+    clock: createClock(),
+    waitMs,
+    ...(signal ? { signal } : {}),
+    ...(onWait ? { onWait } : {}),
+  };
+}
+
+/**
+ * Of the clocks that there are, one stands still while the machine sleeps and the other may be set: the
+ * one that has gone on further counts.
+ */
+function createClock(): LeaseClock {
+  let elapsedMs = 0;
+  let lastTick = performance.now();
+  let lastTime = Date.now();
+  return {
+    now() {
+      const [tick, time] = [performance.now(), Date.now()];
+      elapsedMs += Math.max(tick - lastTick, time - lastTime);
+      [lastTick, lastTime] = [tick, time];
+      return elapsedMs;
+    },
+    sleep,
+    every(ms, action) {
+      const timer = setInterval(action, ms);
+      timer.unref();
+      return () => clearInterval(timer);
+    },
+  };
+}
+
+async function sleep(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  throwIfAborted(signal);
+  await new Promise<void>((done) => {
+    const wake = (): void => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', wake);
+      done();
+    };
+    const timer = setTimeout(wake, ms);
+    signal?.addEventListener('abort', wake);
+  });
+  throwIfAborted(signal);
+}
+
+/** A store that was made for a lease and has got no chunk is not kept. */
+function removeIfEmpty(folder: string): void {
+  try {
+    rmdirSync(folder);
+  } catch {
+    // There is something in it.
+  }
+}
