@@ -4,11 +4,9 @@
  */
 import { closeSync } from 'node:fs';
 import type { ChunkIndex } from '../../formats/chunk-index.ts';
-import type { ChunkerName } from '../chunking/scanner.ts';
 import { throwIfAborted } from '../errors.ts';
 import type { LocalStoreDescription } from '../local-store.node.ts';
-import type { ProgressSink } from '../progress.ts';
-import { openSeeds } from '../seed/open-seeds.node.ts';
+import { type OpenSeedsOptions, openSeeds } from '../seed/open-seeds.node.ts';
 import type { Seed } from '../seed/seed.ts';
 import { openSeedFile, type SeedFile } from '../seed/seed-file.node.ts';
 import type { ExtractStatistics } from '../statistics.ts';
@@ -17,13 +15,12 @@ import { openBlockTarget } from './open-target.node.ts';
 import { takeFromFile } from './take-from-file.node.ts';
 import type { BlockTarget } from './target.ts';
 
-export interface ExtractBlobOptions {
+/** How folders are read that are seeds, and the rest. */
+export interface ExtractBlobOptions extends OpenSeedsOptions {
   /** Stores, asked in this order. */
   readonly stores: readonly LocalStoreDescription[];
-  /** Paths of files, devices or directories that may hold chunks, asked in this order. */
+  /** Paths of files, devices or folders that may hold chunks, asked in this order. */
   readonly seeds: readonly string[];
-  /** Told of a seed that cannot be used; the work goes on without it. */
-  readonly onSeedFailure: (seed: string, error: unknown) => void;
   /** What is at the target already is the first seed. */
   readonly seedOutput: boolean;
   /** Share blocks with seeds where the file system can. */
@@ -31,11 +28,6 @@ export interface ExtractBlobOptions {
   readonly punchHoles: boolean;
   /** Wait until the result is on disk. */
   readonly durable: boolean;
-  /** How seeds are cut; an index does not say it. */
-  readonly chunker?: ChunkerName;
-  readonly threadCount: number;
-  readonly signal?: AbortSignal;
-  readonly onProgress?: ProgressSink;
 }
 
 /**

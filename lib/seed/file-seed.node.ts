@@ -5,6 +5,7 @@
 import { closeSync } from 'node:fs';
 import { CHUNK_ID_LENGTH, type ChunkId, writeChunkId } from '../../formats/chunk-id.ts';
 import type { ChunkIndex } from '../../formats/chunk-index.ts';
+import type { ChunkerName } from '../chunking/scanner.ts';
 import { throwIfAborted } from '../errors.ts';
 import { nextData } from '../os/holes.node.ts';
 import type { ProgressSink } from '../progress.ts';
@@ -21,6 +22,8 @@ export interface SearchOptions {
 
 export interface FileSeedOptions extends SearchOptions {
   readonly threadCount: number;
+  /** How the stream behind the index was cut; an index does not say it. buzhash if left out. */
+  readonly chunker?: ChunkerName;
 }
 
 /** Longer ranges are shared out. */
@@ -110,10 +113,10 @@ export async function openFileSeed(
   index: ChunkIndex,
   options: FileSeedOptions,
 ): Promise<Seed> {
-  const { threadCount } = options;
+  const { threadCount, chunker } = options;
   const { label, descriptor, size } = file;
   const wanted = new WantedChunks(index);
-  const reader = new ChunkReader(index, { source: [], threadCount });
+  const reader = new ChunkReader(index, { source: [], threadCount, ...(chunker && { chunker }) });
   let offsets: ReadonlyMap<number, number>;
   try {
     offsets = await findInFile(reader, file, [{ start: 0, end: size }], wanted, options);

@@ -1,16 +1,19 @@
-/** Opens seeds by their paths, whatever they are. Used by extraction. */
+/** Opens seeds by their paths, whatever they are. Used by extraction and `info`. */
 import type { ChunkIndex } from '../../formats/chunk-index.ts';
-import { type FileSeedOptions, openFileSeed } from './file-seed.node.ts';
+import { openFileSeed } from './file-seed.node.ts';
 import type { Seed } from './seed.ts';
 import { openSeedFile } from './seed-file.node.ts';
 import { openTreeSeed, type TreeSeedOptions } from './tree-seed.node.ts';
 
-export interface OpenSeedsOptions extends FileSeedOptions, TreeSeedOptions {
+export interface OpenSeedsOptions extends TreeSeedOptions {
   /** Told of a seed that cannot be used; the others are opened all the same. */
   readonly onSeedFailure: (seed: string, error: unknown) => void;
 }
 
-/** Opens the seeds that can be opened, and finds out which chunks of `index` they hold. */
+/**
+ * Opens the seeds that can be opened, and finds out which chunks of `index` they hold.
+ * @throws PipelineError `ABORTED`
+ */
 export async function openSeeds(
   paths: readonly string[],
   index: ChunkIndex,
@@ -20,10 +23,7 @@ export async function openSeeds(
   for (const path of paths) {
     try {
       const file = openSeedFile(path);
-      const opened =
-        file === undefined
-          ? openTreeSeed(path, index, options)
-          : openFileSeed(file, index, options);
+      const opened = file ? openFileSeed(file, index, options) : openTreeSeed(path, index, options);
       seeds.push(await opened);
     } catch (error) {
       if (options.signal?.aborted) {
