@@ -51,6 +51,10 @@ export async function readArchive(
     ...(start === undefined ? {} : { start }),
   });
   const first = parser.nextOffset;
+  const report = (): void => {
+    const { phase = 'read' } = options;
+    options.onProgress?.(progressOf(phase, parser.nextOffset - first, end && end - first));
+  };
   while (!parser.done) {
     throwIfAborted(options.signal);
     await options.breathe?.();
@@ -62,11 +66,11 @@ export async function readArchive(
       if (event === undefined) break;
       const outcome = handle(event);
       if (outcome === undefined) continue;
-      if ((await outcome) === 'stop') return parser.nextOffset;
+      if ((await outcome) !== 'stop') continue;
+      report();
+      return parser.nextOffset;
     }
-    options.onProgress?.(
-      progressOf(options.phase ?? 'read', parser.nextOffset - first, end && end - first),
-    );
+    report();
   }
   inContext(source.label, () => parser.end());
   return parser.nextOffset;

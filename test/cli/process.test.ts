@@ -79,6 +79,11 @@ test('progress goes to the descriptor that is named, as JSON lines up to the end
     ['make y.caibx blob', 'make', 3_000_000],
     ['extract x.caibx copy', 'extract', 3_000_000],
     ['digest blob', 'digest', 3_000_000],
+    ['extract x.caidx out', 'extract', undefined],
+    ['extract x.catar out', 'extract', undefined],
+    ['make y.catar tree', 'make', undefined],
+    ['verify x.caibx', 'verify', undefined],
+    ['clone tree copies', 'clone', undefined],
   ] as const;
   for (const [args, phase, bytes] of lines) {
     const line = `$casync ${args} --progress=json:7 7>progress`;
@@ -86,7 +91,8 @@ test('progress goes to the descriptor that is named, as JSON lines up to the end
     t.deepEqual({ status, stderr }, { status: 0, stderr: '' });
     const reported = progressLines(fs.readFileSync(join(folder, 'progress'), 'utf8'));
     t.true(reported.every((each) => each.event === 'progress' && each.phase === phase));
-    t.is(reported.at(-1)?.doneBytes, bytes, args);
+    t.true(reported.length > 0, args);
+    if (bytes !== undefined) t.is(reported.at(-1)?.doneBytes, bytes, args);
   }
 });
 
