@@ -7,6 +7,7 @@
 import type { CatarEvent } from '../../formats/catar-events.ts';
 import { CatarSerializer, PACKED_COLUMNS } from '../../formats/catar-serializer.ts';
 import { throwIfAborted } from '../errors.ts';
+import { descriptorLimit } from '../os/limits.node.ts';
 import { IDENTITY_LENGTH } from './file-identity.ts';
 import { FolderReader, type WalkOptions } from './folder-reader.node.ts';
 import { type ContentReference, type Folder, nameOf } from './held-folder.node.ts';
@@ -32,6 +33,8 @@ interface PackedStep {
 /** How far the plan may be ahead. The deepest path opens 64 directories. */
 const MOST_STEPS = 2048;
 const MOST_OPEN_FOLDERS = 256;
+/** Of the descriptors that the process may have; threads and files need the rest. */
+const SHARE_OF_DESCRIPTORS = 4;
 
 export type PackTreeOptions = Omit<WalkOptions, 'contents'>;
 
@@ -92,6 +95,10 @@ class TreePacker {
   readonly #batches: PackBatches;
   readonly #serializer: CatarSerializer;
   readonly #steps: Step[] = [];
+  readonly #mostOpenFolders = Math.min(
+    MOST_OPEN_FOLDERS,
+    Math.ceil(descriptorLimit() / SHARE_OF_DESCRIPTORS),
+  );
   /** The directory that planning has come to; undefined behind the root. */
   #planned: Folder | undefined;
 
@@ -159,7 +166,9 @@ class TreePacker {
 
   /** Goes ahead as far as there is memory, and descriptors for directories. */
   #plan(): void {
-    while (this.#steps.length < MOST_STEPS && this.#reader.openCount < MOST_OPEN_FOLDERS) {
+    while (this.#steps.length < MOST_STEPS) {
+      // The next step is always planned: it may need another folder on the way down.
+      if (this.#steps.length > 0 && this.#reader.openCount >= this.#mostOpenFolders) break;
       const folder = this.#planned;
       if (folder === undefined) break;
       if (folder.next === folder.names.length) {
