@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { noise } from '../helpers/golden.ts';
 import { type Requirements, requirement } from '../helpers/requirements.ts';
-import { type RunResult, runCasync, runReference } from '../helpers/run-casync.ts';
+import { CASYNC, type RunResult, runCasync, runReference } from '../helpers/run-casync.ts';
 import { makeTemporaryFolder, removeTree, temporaryFolder } from '../helpers/temporary-folder.ts';
 
 /** What a run is expected to show. Texts are whole, `FOLDER` in them is the folder of the run. */
@@ -74,6 +74,8 @@ const ENVIRONMENT = {
  *     fifo
  */
 function prepareScene(): string {
+  // A source checkout builds itself, which a user without rights in it cannot.
+  execFileSync(process.execPath, [CASYNC, '--version'], { stdio: 'ignore' });
   const folder = makeTemporaryFolder();
   mkdirSync(join(folder, 'tree/sub'), { recursive: true });
   writeFileSync(join(folder, 'blob'), noise(600_000));
