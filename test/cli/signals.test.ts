@@ -1,5 +1,5 @@
 /** SIGINT, SIGTERM and SIGHUP end the work soon and leave nothing half-done (spec/command-line.md). */
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
@@ -106,6 +106,26 @@ for (const [title, [args, absent]] of Object.entries(RUNS)) {
       assertNoTemporaries(t, folder);
     });
   }
+}
+
+for (const signal of SIGNALS) {
+  test.serial(`${signal} ends gc, and what an index needs is there`, async (t) => {
+    t.timeout(240_000);
+    const folder = temporaryFolder(t);
+    // Links: what is removed here stays there.
+    execFileSync('cp', ['-rl', join(made, 'default.castr'), join(folder, 's.castr')]);
+    const before = fs.readdirSync(join(folder, 's.castr'));
+    const index = join(made, 'x.caidx');
+    const stopped = await stop(['gc', '--store=s.castr', index], folder, signal, []);
+    t.is(stopped.stderr, 'Got exit signal, quitting.\n');
+    t.is(stopped.status, 130);
+    t.true(stopped.tookMs < SOON_MS, `${stopped.tookMs} ms`);
+    t.log(`${Math.round(stopped.tookMs)} ms`);
+    assertNoTemporaries(t, folder);
+    const left = fs.readdirSync(join(folder, 's.castr'));
+    t.true(left.length > 0 && left.every((name) => before.includes(name)));
+    await succeed(runCasync(['verify', '--store=s.castr', index], { cwd: folder }));
+  });
 }
 
 test.serial('the notice is of level info', async (t) => {
