@@ -14,6 +14,7 @@ import {
   STANDARD_STREAM,
 } from './kinds.ts';
 import type { Kind } from './options.ts';
+import { seedOptions } from './seeds.ts';
 import { storeOptions } from './stores.ts';
 import { folderOptions } from './trees.ts';
 
@@ -64,6 +65,7 @@ export function nameTree(verb: string, words: readonly string[], context: Contex
   return {
     ...inputOf(input),
     ...storeOptions(word, context),
+    ...seedOptions(context),
     ...folderOptions(context),
     kind,
     subtree,

@@ -13,6 +13,7 @@ import {
   refuseEmpty,
 } from '../kinds.ts';
 import type { Kind } from '../options.ts';
+import { seedOptions } from '../seeds.ts';
 import { storeOptions } from '../stores.ts';
 import { synchronize } from '../synchronize.ts';
 import { folderOptions } from '../trees.ts';
@@ -62,6 +63,7 @@ export async function digest(words: readonly string[], context: Context): Promis
     digestOf({
       ...inputOf(input),
       ...storeOptions(word, context),
+      ...seedOptions(context),
       ...folderOptions(context),
       ...entryLines(context, VERBS),
       ...featureLines(context),

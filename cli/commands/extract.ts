@@ -14,6 +14,7 @@ import {
   settledKind,
 } from '../kinds.ts';
 import { reportStatistics } from '../report.ts';
+import { seedOptions } from '../seeds.ts';
 import { storeOptions } from '../stores.ts';
 import { synchronize } from '../synchronize.ts';
 import { featureMask, uidShiftOf } from '../trees.ts';
@@ -62,9 +63,8 @@ function kindForOutput(
 
 /** What the options say of writing. */
 export function outputOptions({ options }: Context): Partial<ExtractOptions> {
-  const { seeds, seedOutput, reflink, hardlink, undoImmutable, punchHoles, fsync } = options;
+  const { seedOutput, reflink, hardlink, undoImmutable, punchHoles, fsync } = options;
   return {
-    seeds: seeds.map((seed) => localPath(seed)),
     seedOutput,
     reflink,
     hardlink,
@@ -95,6 +95,7 @@ export async function extract(words: readonly string[], context: Context): Promi
     extractResult({
       ...inputOf(input, 'named'),
       ...storeOptions(word, context),
+      ...seedOptions(context),
       ...featureMask(context),
       ...uidShiftOf(context),
       ...outputOptions(context),
@@ -103,16 +104,10 @@ export async function extract(words: readonly string[], context: Context): Promi
       output: output === STANDARD_STREAM ? STDOUT : localPath(output),
       kind,
       subtree,
-      onSeedFailure: (seed, error) => context.warn(seedFailureText(seed, error)),
       signal: context.signal,
       onProgress: context.onProgress,
     }),
   );
   informOfExtracted(context, result);
   reportStatistics(context, 'extract', result.statistics);
-}
-
-export function seedFailureText(seed: string, error: unknown): string {
-  const reason = error instanceof Error ? error.message : String(error);
-  return `Failed to add seed ${seed}, ignoring: ${reason}`;
 }

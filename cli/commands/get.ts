@@ -4,10 +4,11 @@ import { get as getResult } from '../../lib/api/get.node.ts';
 import type { Context } from '../context.ts';
 import { inputOf, localPath, openInput, refuse, STANDARD_STREAM, settledKind } from '../kinds.ts';
 import { reportStatistics } from '../report.ts';
+import { seedOptions } from '../seeds.ts';
 import { storeOptions } from '../stores.ts';
 import { synchronize } from '../synchronize.ts';
 import { informOfExtracted } from '../verbose.ts';
-import { outputOptions, seedFailureText } from './extract.ts';
+import { outputOptions } from './extract.ts';
 import { INDEX_KINDS } from './put.ts';
 
 const STDOUT = 1;
@@ -28,9 +29,9 @@ export async function get(words: readonly string[], context: Context): Promise<v
     getResult({
       ...inputOf(input, 'named'),
       ...storeOptions(word, context),
+      ...seedOptions(context),
       ...outputOptions(context),
       output: output === STANDARD_STREAM ? STDOUT : localPath(output),
-      onSeedFailure: (seed, error) => context.warn(seedFailureText(seed, error)),
       signal,
       onProgress,
     }),

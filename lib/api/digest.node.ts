@@ -6,19 +6,17 @@ import { createDigest } from '../digest/digest.node.ts';
 import { PipelineError } from '../errors.ts';
 import { writeStream } from '../make/make.ts';
 import { digestArchive, digestRange } from '../read/digest-archive.ts';
-import { openIndexSource } from '../read/index-source.node.ts';
 import { locateNode } from '../read/locate.ts';
 import { createBreather } from '../work/breathe.ts';
-import { defaultThreadCount } from '../work/job-pool.node.ts';
+import { openBehindIndex } from './behind-index.node.ts';
 import { createEntryTeller, type EntrySink, entriesThenFeatures } from './entries.ts';
 import { digestNameOf, recordedFlags } from './features.ts';
 import { folderFlags, packFolder } from './folder.node.ts';
 import { type OpenedFile, type OpenedInput, openInput, piecesOf, readIndex } from './input.node.ts';
 import { type InputKind, kindOfPath } from './kinds.ts';
 import type { ReadTreeOptions } from './options.ts';
-import { describeStoresForReading } from './stores.node.ts';
 import { parentPath, type Subtree, subtreePath } from './subtree.ts';
-import { type ArchiveTree, forEachEvent, indexPath, openArchive } from './tree.node.ts';
+import { type ArchiveTree, forEachEvent, openArchive } from './tree.node.ts';
 
 export interface DigestOptions extends Omit<ReadTreeOptions, 'kind'> {
   /** By default what the suffix of the input says; else a folder, or a blob. */
@@ -95,14 +93,9 @@ async function digestPieces(
 }
 
 async function digestBlobIndex(input: OpenedInput, options: DigestOptions): Promise<ChunkId> {
-  const { threadCount = defaultThreadCount(), signal, onProgress } = options;
+  const { signal, onProgress } = options;
   const index = await readIndex(input, options);
-  const source = openIndexSource(index, {
-    source: describeStoresForReading(options, indexPath(options), index.digest),
-    threadCount,
-    label: input.label,
-    ...(signal ? { signal } : {}),
-  });
+  const { source } = await openBehindIndex(index, input.label, options);
   const own = createDigest(options.digest ?? index.digest);
   const reading = { digest: own, signal, onProgress, breathe: createBreather() };
   try {

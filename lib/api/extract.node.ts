@@ -1,6 +1,7 @@
 /** `extract` of the library: a tree or a blob comes back (spec/api.md, "extract"). */
 import { type Stats, statSync } from 'node:fs';
-import type { CatarEvent } from '../../formats/catar-events.ts';
+import { join } from 'node:path';
+import type { CatarEvent, EnterEvent } from '../../formats/catar-events.ts';
 import { PipelineError } from '../errors.ts';
 import type { RunRestore } from '../extract/batch-sink.node.ts';
 import { extractBlob } from '../extract/blob.node.ts';
@@ -8,27 +9,32 @@ import { newTally } from '../extract/tally.ts';
 import { TreeExtractor } from '../extract/tree.node.ts';
 import type { UidShift } from '../make/owner-rules.ts';
 import { syncFileSystemOf } from '../os/file-system.node.ts';
+import { LinkFiles } from '../seed/link-files.node.ts';
 import type { ChunkCount, ExtractStatistics } from '../statistics.ts';
 import { defaultThreadCount, openJobPool, WORTH_THREADS } from '../work/job-pool.node.ts';
 import type { JobPool } from '../work/jobs.node.ts';
+import { indexPath } from './behind-index.node.ts';
 import { type EntryEvents, entriesThenFeatures } from './entries.ts';
 import { type FeatureMask, shownFlags } from './features.ts';
 import { type OpenedInput, openInput, readIndex } from './input.node.ts';
 import { kindOfPath, type MadeKind } from './kinds.ts';
-import type { InputOptions, StoreOptions } from './options.ts';
+import type { InputOptions, SeedOptions, StoreOptions } from './options.ts';
 import { describeStoresForReading } from './stores.node.ts';
-import { lastName, parentPath, type Subtree, subtreePath } from './subtree.ts';
-import { type ArchiveTree, forEachEvent, indexPath, openArchive } from './tree.node.ts';
+import { joinPaths, lastName, parentPath, type Subtree, subtreePath } from './subtree.ts';
+import { type ArchiveTree, forEachEvent, openArchive } from './tree.node.ts';
 
-export interface ExtractOptions extends InputOptions, StoreOptions, FeatureMask, EntryEvents {
+export interface ExtractOptions
+  extends InputOptions,
+    StoreOptions,
+    SeedOptions,
+    FeatureMask,
+    EntryEvents {
   /** Path of a folder, or of a file or device for blobs; or a descriptor open for writing a blob. */
   readonly output: string | number;
   /** By default what the suffix of the input says; else an index, of what the output is. */
   readonly kind?: MadeKind;
   /** One object of a tree: it appears in `output` under its last name, and all else there stays. */
   readonly subtree?: Subtree;
-  /** Paths of files, devices or folders that may hold chunks, asked before the stores. */
-  readonly seeds?: readonly string[];
   /** What an index is extracted over is a seed, too; default true. */
   readonly seedOutput?: boolean;
   /** Share blocks with seeds where the file system can; default true. */
@@ -44,8 +50,6 @@ export interface ExtractOptions extends InputOptions, StoreOptions, FeatureMask,
   readonly uidShift?: UidShift;
   /** Wait until the result is on disk; default false. */
   readonly fsync?: boolean;
-  /** Told of a seed that cannot be used; the work goes on without it. */
-  readonly onSeedFailure?: (seed: string, error: unknown) => void;
 }
 
 export interface ExtractResult {
@@ -72,8 +76,10 @@ export async function extract(options: ExtractOptions): Promise<ExtractResult> {
     if (kind === 'blob-index') return { kind, statistics: await extractToBlob(input, options) };
     const { output } = options;
     if (typeof output === 'number') throw refuse('An archive cannot be extracted to a stream.');
-    const tree = await openArchive(input, kind, options);
-    return { kind, statistics: await extractTree(tree, output, subtree, options) };
+    const started = performance.now();
+    const tree = await openArchive(input, kind, withOldSeed(options, output, subtree));
+    const done = await extractTree(tree, output, subtree, options);
+    return { kind, statistics: { ...done, totalMs: performance.now() - started } };
   } finally {
     input.close();
   }
@@ -99,6 +105,22 @@ function kindToExtract({ kind, input, output }: ExtractOptions): MadeKind {
   throw refuse("Couldn't figure out what to extract; the kind must be named.");
 }
 
+/** The same options, with what will be replaced as the first seed. */
+function withOldSeed(options: ExtractOptions, output: string, subtree: Uint8Array): ExtractOptions {
+  const { seeds = [], seedOutput = true, onSeedFailure } = options;
+  const old =
+    subtree.length === 0 ? output : join(output, Buffer.from(lastName(subtree)).toString());
+  if (!seedOutput || !statsOf(old)?.isDirectory()) return options;
+  return {
+    ...options,
+    seeds: [old, ...seeds],
+    // Nobody has asked for it by name.
+    onSeedFailure(seed, error) {
+      if (seed !== old) onSeedFailure?.(seed, error);
+    },
+  };
+}
+
 /** Of what is at the output now. */
 function statsOf(output: string): Stats | undefined {
   return statSync(output, { throwIfNoEntry: false });
@@ -109,7 +131,8 @@ async function extractToBlob(
   options: ExtractOptions,
 ): Promise<ExtractStatistics> {
   const { seeds = [], seedOutput = true, reflink = true, punchHoles = true } = options;
-  const { fsync = false, threadCount = defaultThreadCount(), signal, onProgress } = options;
+  const { fsync = false, threadCount = defaultThreadCount(), chunker } = options;
+  const { signal, onProgress } = options;
   const index = await readIndex(input, options);
   return extractBlob(index, options.output, {
     stores: describeStoresForReading(options, indexPath(options), index.digest),
@@ -120,6 +143,7 @@ async function extractToBlob(
     punchHoles,
     durable: fsync,
     threadCount,
+    ...(chunker ? { chunker } : {}),
     ...(signal ? { signal } : {}),
     ...(onProgress ? { onProgress } : {}),
   });
@@ -130,10 +154,12 @@ interface Restoring {
   readonly subtree: Uint8Array;
   readonly featureFlags: bigint;
   readonly run: RunRestore;
+  /** What files can be links to. */
+  readonly links: LinkFiles | undefined;
 }
 
 function openExtractor(
-  { output, subtree, featureFlags, run }: Restoring,
+  { output, subtree, featureFlags, run, links }: Restoring,
   options: ExtractOptions,
 ): TreeExtractor {
   const { uidShift, undoImmutable = false, punchHoles = true, reflink = true } = options;
@@ -148,7 +174,20 @@ function openExtractor(
     ...(onEntry ? { onEntry } : {}),
     ...(uidShift ? { uidShift } : {}),
     ...(subtree.length > 0 ? { entryName: lastName(subtree) } : {}),
+    ...(links ? { linkFrom: (path, node) => links.find(joinPaths(subtree, path), node) } : {}),
   });
+}
+
+/** Looks at the files of the seeds that are folders, if files shall be links to them. */
+async function openLinks(
+  featureFlags: bigint,
+  { hardlink = false, seeds = [], uidShift, signal }: ExtractOptions,
+): Promise<LinkFiles | undefined> {
+  if (!hardlink) return undefined;
+  const more = { ...(uidShift ? { uidShift } : {}), ...(signal ? { signal } : {}) };
+  const links = new LinkFiles({ featureFlags, ...more });
+  for (const seed of seeds) await links.addFolder(seed);
+  return links;
 }
 
 /** Where entries are restored: where the chunks are fetched, or else in threads of their own. */
@@ -165,20 +204,23 @@ async function extractTree(
   output: string,
   subtree: Uint8Array,
   options: ExtractOptions,
-): Promise<ExtractStatistics> {
-  const started = performance.now();
+): Promise<Omit<ExtractStatistics, 'totalMs'>> {
   const pool = openPool(tree, options);
   const run: RunRestore = (input) => pool.run('restoreEntries', input);
   let extractor: TreeExtractor | undefined;
+  let links: LinkFiles | undefined;
+  const begin = async (event: EnterEvent): Promise<void> => {
+    const { featureFlags } = event.node;
+    links = await openLinks(featureFlags, options);
+    extractor = openExtractor({ output, subtree, featureFlags, run, links }, options);
+    await extractor.handle(event);
+  };
   const handle = (event: CatarEvent): Promise<void> | undefined => {
-    if (event.kind === 'enter' && extractor === undefined) {
-      const { featureFlags } = event.node;
-      extractor = openExtractor({ output, subtree, featureFlags, run }, options);
-    }
+    if (event.kind === 'enter' && extractor === undefined) return begin(event);
     return extractor?.handle(event);
   };
   try {
-    await forEachEvent(tree, handle, options, { contents: true, subtree });
+    await forEachEvent(tree, handle, options, { contents: true, subtree, phase: 'extract' });
     await extractor?.finish();
     if (options.fsync) await syncFileSystemOf(output);
   } catch (error) {
@@ -187,13 +229,13 @@ async function extractTree(
     await extractor?.abort();
     await pool.close();
     await tree.source.close();
+    links?.close();
   }
   return {
     ...(extractor?.statistics ?? newTally()),
-    localStore: NO_CHUNKS,
-    localSeed: NO_CHUNKS,
+    localStore: tree.counts?.fromStores ?? NO_CHUNKS,
+    localSeed: tree.counts?.fromSeeds ?? NO_CHUNKS,
     remoteStore: NO_CHUNKS,
-    seedingMs: 0,
-    totalMs: performance.now() - started,
+    seedingMs: tree.seedingMs ?? 0,
   };
 }

@@ -3,8 +3,9 @@
  * they use, how they read folders and trees (spec/api.md).
  */
 import type { CodecName } from '../../store/transforms.ts';
+import type { ChunkerName } from '../chunking/scanner.ts';
 import type { UidShift } from '../make/owner-rules.ts';
-import type { EntryEvents } from './entries.ts';
+import type { EntryEvents, EntrySink } from './entries.ts';
 import type { RecordOptions } from './features.ts';
 import type { InputKind, TreeKind } from './kinds.ts';
 import type { WorkOptions } from './work-options.ts';
@@ -46,10 +47,23 @@ export interface FolderOptions extends RecordOptions {
   readonly onUnavailable?: (features: bigint) => void;
 }
 
+/** Data on this machine that may hold the chunks of an index: it is asked before the stores. */
+export interface SeedOptions {
+  /** Paths of files, devices or folders, asked in this order. */
+  readonly seeds?: readonly string[];
+  /** How seeds are cut, which an index does not say; default buzhash. */
+  readonly chunker?: ChunkerName;
+  /** Told of a seed that cannot be used; the work goes on without it. */
+  readonly onSeedFailure?: (seed: string, error: unknown) => void;
+  /** Told of each entry of a seed that is a folder. Costs time: nothing is then read ahead. */
+  readonly onSeedEntry?: EntrySink;
+}
+
 /** What every function that reads a tree takes. */
 export interface ReadTreeOptions
   extends InputOptions,
     StoreOptions,
+    SeedOptions,
     FolderOptions,
     Pick<EntryEvents, 'onFeatures'> {
   /** By default what the input is, or what the suffix of its path says. */

@@ -6,11 +6,10 @@ import type { CatarEvent, CatarNode } from '../../formats/catar-events.ts';
 import { PipelineError } from '../errors.ts';
 import { walkTree } from '../make/walk.node.ts';
 import type { ByteSource } from '../read/byte-source.ts';
-import { openIndexSource } from '../read/index-source.node.ts';
 import { readSubtree } from '../read/locate.ts';
 import { createBreather } from '../work/breathe.ts';
-import { defaultThreadCount } from '../work/job-pool.node.ts';
 import type { JobPool } from '../work/jobs.node.ts';
+import { type BehindIndex, openBehindIndex } from './behind-index.node.ts';
 import { type FeatureMask, shownFlags } from './features.ts';
 import { folderFlags, walkOptions } from './folder.node.ts';
 import {
@@ -18,12 +17,16 @@ import {
   type OpenedInput,
   openInput,
   openSource,
-  type PieceOptions,
   readIndex,
 } from './input.node.ts';
 import { kindOfPath, type TreeKind } from './kinds.ts';
-import type { FolderOptions, InputOptions, ReadTreeOptions, StoreOptions } from './options.ts';
-import { describeStoresForReading } from './stores.node.ts';
+import type {
+  FolderOptions,
+  InputOptions,
+  ReadTreeOptions,
+  SeedOptions,
+  StoreOptions,
+} from './options.ts';
 import type { WorkOptions } from './work-options.ts';
 
 /** A folder that is walked. */
@@ -39,6 +42,10 @@ export interface ArchiveTree {
   readonly source: ByteSource;
   /** Where its chunks are fetched, if there are chunks. */
   readonly pool?: JobPool;
+  /** How many chunks came from where so far. */
+  readonly counts?: BehindIndex['source']['counts'];
+  /** Time in which seeds were read to find out what they hold. */
+  readonly seedingMs?: number;
   /** Known from the index, where there is one. */
   readonly expectedFlags?: bigint;
 }
@@ -49,30 +56,26 @@ function unfit(input: OpenedInput, reason: string): PipelineError {
   return new PipelineError('USAGE', { subject: input.label, reason });
 }
 
+/** What opening an archive takes. */
+export type ArchiveOptions = InputOptions &
+  StoreOptions &
+  SeedOptions &
+  Pick<FolderOptions, 'uidShift' | 'onIncomplete'>;
+
 /** Opens archive bytes, or those behind an index. */
 export async function openArchive(
   input: OpenedInput,
   kind: 'archive' | 'archive-index',
-  options: InputOptions & StoreOptions & PieceOptions,
+  options: ArchiveOptions,
 ): Promise<ArchiveTree> {
   if (input.form === 'file' && input.stats.isDirectory()) {
     throw unfit(input, 'Input is a directory, but attempted to list archive or index.');
   }
   if (kind === 'archive') return { kind: 'archive', source: openSource(input) };
   const index = await readIndex(input, options);
-  const { threadCount = defaultThreadCount(), signal } = options;
-  const source = openIndexSource(index, {
-    source: describeStoresForReading(options, indexPath(options), index.digest),
-    threadCount,
-    label: input.label,
-    ...(signal ? { signal } : {}),
-  });
-  return { kind: 'archive', source, pool: source.pool, expectedFlags: index.featureFlags };
-}
-
-/** Path of an index, which tells where its store is. */
-export function indexPath({ input }: InputOptions): string | undefined {
-  return typeof input === 'string' ? input : undefined;
+  const behind = await openBehindIndex(index, input.label, options);
+  const { counts } = behind.source;
+  return { kind: 'archive', expectedFlags: index.featureFlags, counts, ...behind };
 }
 
 async function openTree(
@@ -143,6 +146,8 @@ export interface EventOptions {
   readonly subtree?: Uint8Array;
   /** Nothing below the children of that node; only without contents. */
   readonly childrenOnly?: boolean;
+  /** What the reading is part of, for progress. */
+  readonly phase?: string;
 }
 
 const NO_PATH = new Uint8Array(0);
@@ -173,7 +178,7 @@ export async function forEachEvent(
   events: EventOptions,
 ): Promise<void> {
   const breathe = createBreather();
-  const { subtree = NO_PATH, contents, childrenOnly = false } = events;
+  const { subtree = NO_PATH, contents, childrenOnly = false, phase = 'read' } = events;
   if (tree.kind === 'archive') {
     const { source, expectedFlags } = tree;
     const { signal, onProgress } = options;
@@ -183,6 +188,7 @@ export async function forEachEvent(
       ...(onProgress ? { onProgress } : {}),
       skipPayloads: !contents,
       childrenOnly,
+      phase,
       breathe,
     });
     return;

@@ -1,0 +1,70 @@
+/** Opens the bytes behind an index, with its stores and seeds. Used by whatever reads such bytes. */
+import type { ChunkIndex } from '../../formats/chunk-index.ts';
+import { type IndexSource, openIndexSource } from '../read/index-source.node.ts';
+import { openSeeds } from '../seed/open-seeds.node.ts';
+import type { Seed } from '../seed/seed.ts';
+import { defaultThreadCount } from '../work/job-pool.node.ts';
+import type { JobPool } from '../work/jobs.node.ts';
+import type { FolderOptions, InputOptions, SeedOptions, StoreOptions } from './options.ts';
+import { describeStoresForReading } from './stores.node.ts';
+
+export type BehindIndexOptions = InputOptions &
+  StoreOptions &
+  SeedOptions &
+  Pick<FolderOptions, 'uidShift'>;
+
+export interface BehindIndex {
+  /** Closes its seeds, too. */
+  readonly source: IndexSource;
+  /** Where its chunks are fetched. */
+  readonly pool: JobPool;
+  /** Time in which seeds were read to find out what they hold. */
+  readonly seedingMs: number;
+}
+
+/** Path of an index, which tells where its store is. */
+export function indexPath({ input }: InputOptions): string | undefined {
+  return typeof input === 'string' ? input : undefined;
+}
+
+function nobodyIsTold(): void {}
+
+/** @param label name of the index, for messages */
+export async function openBehindIndex(
+  index: ChunkIndex,
+  label: string,
+  options: BehindIndexOptions,
+): Promise<BehindIndex> {
+  const stores = describeStoresForReading(options, indexPath(options), index.digest);
+  const { threadCount = defaultThreadCount(), signal, onProgress } = options;
+  const { seeds: paths = [], chunker, uidShift, onSeedEntry } = options;
+  const started = performance.now();
+  const seeds = await openSeeds(paths, index, {
+    threadCount,
+    onSeedFailure: options.onSeedFailure ?? nobodyIsTold,
+    ...(chunker ? { chunker } : {}),
+    ...(uidShift ? { uidShift } : {}),
+    ...(signal ? { signal } : {}),
+    ...(onProgress ? { onProgress } : {}),
+    ...(onSeedEntry ? { onEntry: onSeedEntry } : {}),
+  });
+  const seedingMs = paths.length === 0 ? 0 : performance.now() - started;
+  const source = openIndexSource(index, {
+    source: stores,
+    seeds,
+    threadCount,
+    label,
+    ...(signal ? { signal } : {}),
+  });
+  return { source: closingSeeds(source, seeds), pool: source.pool, seedingMs };
+}
+
+function closingSeeds(source: IndexSource, seeds: readonly Seed[]): IndexSource {
+  return {
+    ...source,
+    async close() {
+      await source.close();
+      for (const seed of seeds) seed.close();
+    },
+  };
+}
