@@ -5,8 +5,15 @@ import { createScanner, type ScannerOptions } from './scanner-choice.ts';
 
 export type Chunking = Omit<ScannerOptions, 'kernel'>;
 
-/** @param memory with room for the kernel at its begin; CASYNC_KERNEL=reference does without */
-export function openScanner(chunking: Chunking, memory: WebAssembly.Memory): ChunkScanner {
-  if (process.env.CASYNC_KERNEL === 'reference') return createScanner(chunking);
+/**
+ * @param memory with room for the kernel at its begin, which only runs in a WebAssembly memory;
+ *   CASYNC_KERNEL=reference does without
+ */
+export function openScanner(
+  chunking: Chunking,
+  memory: { readonly buffer: SharedArrayBuffer },
+): ChunkScanner {
+  const isWanted = process.env.CASYNC_KERNEL !== 'reference';
+  if (!isWanted || !(memory instanceof WebAssembly.Memory)) return createScanner(chunking);
   return createScanner({ ...chunking, kernel: createScanKernel(memory) });
 }

@@ -14,11 +14,12 @@ import {
   openLocalStore,
 } from '../local-store.node.ts';
 import { Claims } from './claims.ts';
+import type { SharedMemory } from './segment-ring.ts';
 
 /** Plain data from which each thread makes its context; what a pipeline does not need is left out. */
 export interface JobSetup {
   /** Of the segment ring. */
-  readonly memory?: WebAssembly.Memory;
+  readonly memory?: SharedMemory;
   /** Of {@link Claims}. */
   readonly claims?: SharedArrayBuffer;
   readonly digest?: DigestName;

@@ -10,6 +10,11 @@ const PAGE_SIZE = 65536;
 /** Slots begin at multiples of this many bytes. */
 const ALIGNMENT = 4096;
 
+/** What is shared with all threads: a WebAssembly memory, or less where there is no room for one. */
+export interface SharedMemory {
+  readonly buffer: SharedArrayBuffer;
+}
+
 export interface SegmentRingOptions {
   /** Bytes at the begin of the memory that belong to the kernel. */
   readonly reservedSize: number;
@@ -22,7 +27,7 @@ export interface SegmentRingOptions {
 
 export class SegmentRing {
   /** To be shared with all threads. */
-  readonly memory: WebAssembly.Memory;
+  readonly memory: SharedMemory;
   readonly slotSize: number;
   readonly #bytes: Uint8Array;
   readonly #copy: (to: Uint8Array, from: Uint8Array) => void;
@@ -33,7 +38,7 @@ export class SegmentRing {
     const { reservedSize, slotSize, slotCount } = options;
     const stride = Math.ceil(slotSize / ALIGNMENT) * ALIGNMENT;
     const pages = Math.ceil((reservedSize + slotCount * stride) / PAGE_SIZE);
-    this.memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+    this.memory = shareMemory(pages);
     this.slotSize = slotSize;
     this.#copy = options.copy ?? ((to, from) => to.set(from));
     this.#bytes = new Uint8Array(this.memory.buffer);
@@ -62,5 +67,15 @@ export class SegmentRing {
     const next = this.#waiting.shift();
     if (next === undefined) this.#free.push(address);
     else next(address);
+  }
+}
+
+/** A WebAssembly memory takes gigabytes of addresses, which `ulimit -v` may deny. */
+function shareMemory(pages: number): SharedMemory {
+  try {
+    return new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    return { buffer: new SharedArrayBuffer(pages * PAGE_SIZE) };
   }
 }

@@ -221,6 +221,15 @@ const surroundings: readonly Row[] = [
       both: { status: 0, stderr: '' },
     }),
   ),
+  ...['make y.caidx tree', 'extract x.caidx out', 'digest x.caidx', 'extract x.caibx y'].map(
+    (words): Row => ({
+      law: `8 GB of addresses: ${words}`,
+      args: words.split(' '),
+      shell: 'ulimit -v 8000000; exec "$@" </dev/null',
+      after: 'test -e y.caidx && cmp x.caidx y.caidx; test -e y && cmp y blob',
+      both: { status: 0, stderr: '', after: '' },
+    }),
+  ),
   {
     law: 'nested folders, of which few can be open at once',
     before:
