@@ -9,9 +9,10 @@ import { dirname } from 'node:path';
 import { type DurableFile, openDurableFile } from '../../store/backends/durable-write.node.ts';
 import { PipelineError } from '../errors.ts';
 import { cloneRange } from '../os/clone.node.ts';
+import { setCopiedAtOnce } from '../os/inode-flags.node.ts';
 import { systemFailure } from '../os/system-error.node.ts';
 import { FileBlocks } from './file-blocks.node.ts';
-import { dataSpans } from './sparse.node.ts';
+import { dataSpans, HOLE_BLOCK } from './sparse.node.ts';
 import type {
   BlockOrigin,
   BlockTarget,
@@ -58,7 +59,12 @@ export function openFileTarget(path: string, options: FileTargetOptions): BlockT
 
 /** @returns false where blocks cannot be shared */
 function takeBlocks(descriptor: number, base: HeldContent): boolean {
-  return base.size > 0 && cloneRange(base.descriptor, descriptor, { from: 0, to: 0, length: 0 });
+  if (base.size === 0) return false;
+  // What is written is seldom longer than a block; more would take space that nothing needs.
+  const isLimited = setCopiedAtOnce(descriptor, HOLE_BLOCK);
+  if (cloneRange(base.descriptor, descriptor, { from: 0, to: 0, length: 0 })) return true;
+  if (isLimited) setCopiedAtOnce(descriptor, 0);
+  return false;
 }
 
 interface OpenedFile extends FileTargetOptions {
@@ -134,6 +140,7 @@ class FileTarget implements BlockTarget {
     const { replaces, heldSize, size, base, durable = false } = this.#options;
     const isSame = !this.#isTouched && heldSize === size && base?.size === size;
     if (replaces !== undefined && isSame) return this.discard();
+    if (heldSize > 0) setCopiedAtOnce(this.#file.descriptor, 0);
     if (replaces !== undefined) takeOver(this.#file.descriptor, replaces, this.label);
     await this.#file.commit({ sync: replaces !== undefined || durable });
   }

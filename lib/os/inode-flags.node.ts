@@ -90,6 +90,27 @@ export function setProjectId(fd: number, id: number): void {
   request(fd, FS_SET_XATTR, step);
 }
 
+const EXTENDED_FLAGS_WORD = 0;
+const COPIED_AT_ONCE_WORD = 4;
+/** FS_XFLAG_COWEXTSIZE of linux/fs.h. */
+const HAS_COPIED_AT_ONCE = 0x10000;
+
+/**
+ * How much of a shared file is copied when a part of it is written, on file systems that ask for that
+ * (xfs, 128 KiB by default).
+ * @param length in bytes, a multiple of the block size; 0 for the default
+ * @returns false where there is no such thing
+ */
+export function setCopiedAtOnce(fd: number, length: number): boolean {
+  words.fill(0);
+  if (failureOf(fd, FS_GET_XATTR, memory) !== 0) return false;
+  const flags = words[EXTENDED_FLAGS_WORD];
+  words[EXTENDED_FLAGS_WORD] =
+    length === 0 ? flags & ~HAS_COPIED_AT_ONCE : flags | HAS_COPIED_AT_ONCE;
+  words[COPIED_AT_ONCE_WORD] = length;
+  return failureOf(fd, FS_SET_XATTR, memory) === 0;
+}
+
 /** Whether a directory is the top of a btrfs subvolume. */
 export function isSubvolume(fileSystemType: number, inode: bigint): boolean {
   return fileSystemType === BTRFS && inode === SUBVOLUME_INODE;
