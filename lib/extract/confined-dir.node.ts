@@ -8,7 +8,7 @@ import type { NodeType } from '../../formats/catar-events.ts';
 import { nodeTypeOfMode } from '../../formats/catar-fields.ts';
 import { isCasError } from '../../formats/errors.ts';
 import { PipelineError } from '../errors.ts';
-import { openAt, removeDirectoryAt, renameAt, symlinkAt, unlinkAt } from '../os/at.node.ts';
+import { linkAt, openAt, removeDirectoryAt, renameAt, symlinkAt, unlinkAt } from '../os/at.node.ts';
 import { type FileStat, statDescriptor, statEntry } from '../os/file-stat.node.ts';
 import { makeFifo, makeNode, makeSocket } from '../os/nodes.node.ts';
 import { exchange } from '../os/rename.node.ts';
@@ -190,6 +190,13 @@ export class ConfinedDir {
     if (outcome >= 0) return;
     if (outcome !== -ERRNO.EISDIR) throw systemFailure('rename into place', -outcome);
     this.#replaceDirectory(temporary, name);
+  }
+
+  /** Gives an open file another name, which is free here. @returns false if that is not allowed */
+  link(fd: number, name: Uint8Array): boolean {
+    checkEntryName(name);
+    this.prepare();
+    return linkAt(fd, this.fd, name) >= 0;
   }
 
   /** Removes an entry with everything in it; succeeds if it is not there. */

@@ -5,9 +5,12 @@
  */
 import { closeSync } from 'node:fs';
 import type { CatarNode } from '../../formats/catar-events.ts';
+import type { FileStat } from '../os/file-stat.node.ts';
+import { closeEntry } from '../os/open.node.ts';
 import { restoreEarlyFlags, restoreLateFlags } from './apply-flags.node.ts';
 import { type MetadataRules, restoreMetadata } from './apply-metadata.node.ts';
 import { checkIsOurs, createOther } from './create-other.node.ts';
+import { differencesOf, type HeldObject } from './differences.node.ts';
 import { temporaryName } from './entry-name.ts';
 import { keepOrChange, keepOther, type OldFile, openOldFile } from './old-entry.node.ts';
 import type { Tally } from './tally.ts';
@@ -32,7 +35,12 @@ export interface SingleEntryOptions {
   /** Something may have the name. */
   readonly mayExist: boolean;
   readonly shared: SharedFile | undefined;
+  /** Asked for what the entry becomes a link to, if all is equal. */
+  readonly link: LinkFinder | undefined;
 }
+
+/** Opens a file of the same metadata whose content begins in this way; it is closed with the entry. */
+export type LinkFinder = (begin: Uint8Array) => OldFile | undefined;
 
 export class SingleEntry {
   readonly #options: SingleEntryOptions;
@@ -43,6 +51,8 @@ export class SingleEntry {
   /** Whether something may have the temporary name. */
   #isMade = false;
   #content: UpdatedContent | undefined;
+  /** The older file is one to link to, and does not have the name. */
+  #isLink = false;
 
   constructor(options: SingleEntryOptions, rules: EntryRules) {
     this.#options = options;
@@ -54,8 +64,8 @@ export class SingleEntry {
   begin(): void {
     const { name, node, place, mayExist } = this.#options;
     if (node.type === 'file') {
-      this.#content = this.#openContent();
-      this.#content.begin();
+      // With the first bytes it is known which file there can be a link to.
+      if (this.#options.link === undefined) this.#beginContent(undefined);
       return;
     }
     const wanted = wantedOf(node, this.#rules);
@@ -69,16 +79,19 @@ export class SingleEntry {
 
   /** Whether the content is complete, so that the rest of it need not come. */
   get isComplete(): boolean {
-    return this.#content?.isComplete ?? true;
+    return this.#content?.isComplete ?? this.#options.link === undefined;
   }
 
   /** The next bytes of the content; they may be reused afterwards. */
   write(bytes: Uint8Array): void {
+    const { link } = this.#options;
+    if (this.#content === undefined && link !== undefined) this.#beginContent(link(bytes));
     this.#content?.write(bytes);
   }
 
   /** The same as writing so many zeros, as fast as holes allow. */
   skip(length: number): void {
+    if (this.#content === undefined && this.#options.link) this.#beginContent(undefined);
     this.#content?.skip(length);
   }
 
@@ -103,11 +116,16 @@ export class SingleEntry {
     this.#close();
   }
 
-  #openContent(): UpdatedContent {
+  #beginContent(link: OldFile | undefined): void {
+    this.#content = this.#openContent(link);
+    this.#content.begin();
+  }
+
+  #openContent(link: OldFile | undefined): UpdatedContent {
     const { name, node, place, mayExist, shared } = this.#options;
     const { punchHoles, reflink, tally } = this.#rules;
     const { size } = node;
-    const old = mayExist ? this.#openOld(name) : undefined;
+    const old = this.#chooseOld(mayExist ? this.#openOld(name) : undefined, link);
     const isReadable = old !== undefined || shared !== undefined;
     const create = (): number => {
       const { directory } = place;
@@ -121,6 +139,18 @@ export class SingleEntry {
       return fd;
     };
     return new UpdatedContent({ size, punchHoles, reflink, old, shared, create, tally });
+  }
+
+  /** What has the name already, or what is to be linked; the other one is closed. */
+  #chooseOld(old: OldFile | undefined, link: OldFile | undefined): OldFile | undefined {
+    if (link === undefined) return old;
+    if (old !== undefined && isSameFile(old.stat, link.stat)) {
+      closeEntry(link.fd);
+      return old;
+    }
+    if (old !== undefined) closeEntry(old.fd);
+    this.#isLink = true;
+    return link;
   }
 
   /** A file of another size is good for nothing but its blocks. */
@@ -143,9 +173,27 @@ export class SingleEntry {
     const old = content.finish();
     if (old === undefined) return;
     const object = { ...old, onFat: place.onFat };
+    if (this.#isLink) {
+      if (!this.#link(object)) content.makeNew();
+      return;
+    }
     if (keepOrChange(object, wantedOf(node, this.#rules), place, this.#rules.replay)) {
       this.#rules.tally.keptBytes += node.size;
     } else content.makeNew();
+  }
+
+  /** Gives the file the name of the entry, if its attributes are right and the system allows it. */
+  #link(object: HeldObject): boolean {
+    const { name, node, place } = this.#options;
+    const { replay, tally } = this.#rules;
+    if (differencesOf(object, wantedOf(node, this.#rules), replay) !== 0) return false;
+    const { directory } = place;
+    if (!directory.link(object.fd, this.#temporary)) return false;
+    this.#isMade = true;
+    directory.replace(this.#temporary, name);
+    this.#isMade = false;
+    tally.hardlinkBytes += node.size;
+    return true;
   }
 
   #replace(fd: number): void {
@@ -168,4 +216,8 @@ export class SingleEntry {
     this.#content?.close();
     this.#content = undefined;
   }
+}
+
+function isSameFile(a: FileStat, b: FileStat): boolean {
+  return a.device === b.device && a.inodeLow === b.inodeLow && a.inodeHigh === b.inodeHigh;
 }

@@ -19,7 +19,7 @@ import { DirectSink, type EntrySink } from './entry-sink.node.ts';
 import { OwnerResolver, type UidShift } from './owner.node.ts';
 import { replaySet } from './replay-set.ts';
 import { simpleEntryOf } from './simple-entry.node.ts';
-import { type EntryRules, SingleEntry } from './single-entry.node.ts';
+import { type EntryRules, type LinkFinder, SingleEntry } from './single-entry.node.ts';
 import { newTally, type TreeStatistics } from './tally.ts';
 import { pathIn, TreeDirectories } from './tree-directories.node.ts';
 import type { SharedFile } from './updated-content.node.ts';
@@ -53,6 +53,11 @@ export interface TreeOptions {
    * content comes all the same, until `wantsContent` says otherwise.
    */
   readonly sharedFile?: () => SharedFile | undefined;
+  /**
+   * Asked when a file is entered, with its path below the first node: whether it can be a link to a
+   * file of the same metadata, if the content is equal, too.
+   */
+  readonly linkFrom?: (path: Uint8Array, node: CatarNode) => LinkFinder | undefined;
 }
 
 /** In place of a pending entry whose kind is not restored. */
@@ -238,9 +243,13 @@ export class TreeExtractor {
 
   #create(name: Uint8Array, node: CatarNode, mayExist: boolean): void {
     const place = this.#directories.current;
-    const shared = node.type === 'file' ? this.#options.sharedFile?.() : undefined;
+    const { sharedFile, linkFrom } = this.#options;
+    const shared = node.type === 'file' ? sharedFile?.() : undefined;
+    const link = node.type === 'file' ? linkFrom?.(this.#path.path, node) : undefined;
     const entry =
-      shared === undefined ? simpleEntryOf(name, node, this.#rules, place, mayExist) : undefined;
+      shared === undefined && link === undefined
+        ? simpleEntryOf(name, node, this.#rules, place, mayExist)
+        : undefined;
     if (entry !== undefined) {
       this.#pending = SIMPLE;
       const { linkTarget } = node;
@@ -248,7 +257,7 @@ export class TreeExtractor {
       if (linkTarget !== undefined) this.#sink.write(linkTarget);
       return;
     }
-    const pending = new SingleEntry({ name, node, place, mayExist, shared }, this.#rules);
+    const pending = new SingleEntry({ name, node, place, mayExist, shared, link }, this.#rules);
     this.#pending = pending;
     pending.begin();
   }

@@ -12,8 +12,9 @@ import {
   symlinkSync,
   unlinkSync,
 } from 'node:fs';
+import { constants } from 'node:os';
 import { lastErrno, libc, terminated } from './libc.node.ts';
-import { entryPath } from './target.node.ts';
+import { descriptorPath, entryPath } from './target.node.ts';
 
 /** Zero or a descriptor; an error number with a minus sign on failure. */
 export type Outcome = number;
@@ -21,6 +22,8 @@ export type Outcome = number;
 const O_CLOEXEC = 0o2000000;
 const AT_SYMLINK_NOFOLLOW = 0x100;
 const AT_REMOVEDIR = 0x200;
+const AT_SYMLINK_FOLLOW = 0x400;
+const AT_FDCWD = -100;
 
 /**
  * Opens or creates `name`.
@@ -53,6 +56,17 @@ export function symlinkAt(directory: number, name: Uint8Array, target: Uint8Arra
     return tried(() => symlinkSync(Buffer.from(target), entryPath(directory, name)));
   }
   return outcome(c.symlinkat(terminated(target, 1), directory, terminated(name)));
+}
+
+/**
+ * Gives an open file another name, which must be free. Not without koffi: Node links names only, and
+ * another file may have taken them.
+ */
+export function linkAt(fd: number, directory: number, name: Uint8Array): Outcome {
+  const c = libc();
+  if (c === undefined) return -constants.errno.ENOSYS;
+  const self = terminated(descriptorPath(fd));
+  return outcome(c.linkat(AT_FDCWD, self, directory, terminated(name, 1), AT_SYMLINK_FOLLOW));
 }
 
 /** @param toDirectory where the new name is to be; the same directory if left out. */

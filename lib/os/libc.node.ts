@@ -36,6 +36,7 @@ export interface Libc extends Partial<NewerLibc> {
   readlinkat(directory: number, path: Memory, out: Memory, size: number): number;
   mkdirat(directory: number, path: Memory, mode: number): number;
   symlinkat(target: Memory, directory: number, path: Memory): number;
+  linkat(fromDir: number, from: Memory, toDir: number, to: Memory, flags: number): number;
   renameat(fromDir: number, from: Memory, toDir: number, to: Memory): number;
   unlinkat(directory: number, path: Memory, flags: number): number;
   fchownat(directory: number, path: Memory, uid: number, gid: number, flags: number): number;
@@ -74,6 +75,7 @@ const PROTOTYPES: { readonly [Name in keyof Libc]-?: string } = {
   openat: 'int openat(int, const void *, int, ...)',
   mkdirat: 'int mkdirat(int, const void *, uint32_t)',
   symlinkat: 'int symlinkat(const void *, int, const void *)',
+  linkat: 'int linkat(int, const void *, int, const void *, int)',
   renameat: 'int renameat(int, const void *, int, const void *)',
   unlinkat: 'int unlinkat(int, const void *, int)',
   fchownat: 'int fchownat(int, const void *, uint32_t, uint32_t, int)',

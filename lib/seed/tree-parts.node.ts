@@ -9,6 +9,7 @@ import { type Folder, nameOf, pathOf } from '../make/held-folder.node.ts';
 import type { SpanPart } from '../make/span-window.node.ts';
 import { openScratchFile } from '../os/scratch-file.node.ts';
 import { systemFailure } from '../os/system-error.node.ts';
+import { ByteStrings } from './byte-strings.ts';
 import type { SeedPart } from './seed.ts';
 
 const NOT_FOUND = -1;
@@ -90,7 +91,10 @@ export class TreeParts {
   #pathOf(file: number): Uint8Array {
     const folder = this.#folderPaths.at(this.#fileFolders[file]);
     const name = this.#fileNames.at(file);
-    return folder.length === 0 ? name : Buffer.concat([folder, SLASH, name]);
+    // A copy, because sending a part of an array to a thread sends all of it.
+    return folder.length === 0
+      ? name.slice()
+      : new Uint8Array(Buffer.concat([folder, SLASH, name]));
   }
 
   #addPart(file: number, offset: number, length: number): void {
@@ -147,37 +151,6 @@ export class TreeParts {
     }
     this.#written += this.#buffered;
     this.#buffered = 0;
-  }
-}
-
-/** Many short byte strings in one array. */
-class ByteStrings {
-  #bytes = new Uint8Array(4096);
-  #ends = new Float64Array(64);
-  #count = 0;
-
-  /** @returns its number */
-  add(text: Uint8Array): number {
-    const start = this.#startOf(this.#count);
-    const end = start + text.length;
-    if (end > this.#bytes.length) {
-      this.#bytes = doubled(this.#bytes, new Uint8Array(Math.max(end, 2 * this.#bytes.length)));
-    }
-    if (this.#count === this.#ends.length) {
-      this.#ends = doubled(this.#ends, new Float64Array(2 * this.#count));
-    }
-    this.#bytes.set(text, start);
-    this.#ends[this.#count] = end;
-    return this.#count++;
-  }
-
-  /** A copy. */
-  at(number: number): Uint8Array {
-    return this.#bytes.slice(this.#startOf(number), this.#ends[number]);
-  }
-
-  #startOf(number: number): number {
-    return number === 0 ? 0 : this.#ends[number - 1];
   }
 }
 
