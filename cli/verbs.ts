@@ -86,7 +86,7 @@ export const VERBS: readonly Verb[] = [
   },
   {
     name: 'verify',
-    synopsis: '[INPUT] [TARGET]',
+    synopsis: 'INPUT [TARGET]',
     description:
       'Check that a directory, file or device equals an archive or index, or that every chunk of an index or store is good',
     maxWords: 2,

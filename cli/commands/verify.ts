@@ -1,4 +1,4 @@
-/** `verify [INPUT] [TARGET]` (spec/command-line.md): is it still what it was? */
+/** `verify INPUT [TARGET]` (spec/command-line.md): is it still what it was? */
 
 import { escapeBytes } from '../../formats/escape.ts';
 import { type VerifyResult, verify as verifyResult } from '../../lib/api/verify.node.ts';
