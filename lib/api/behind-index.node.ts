@@ -1,17 +1,27 @@
 /** Opens the bytes behind an index, with its stores and seeds. Used by whatever reads such bytes. */
 import type { ChunkIndex } from '../../formats/chunk-index.ts';
+import { throwIfAborted } from '../errors.ts';
+import { type LocalStoreDescription, openLocalSource } from '../local-store.node.ts';
 import { type IndexSource, openIndexSource } from '../read/index-source.node.ts';
 import { openSeeds } from '../seed/open-seeds.node.ts';
 import type { Seed } from '../seed/seed.ts';
+import { createBreather } from '../work/breathe.ts';
 import { defaultThreadCount } from '../work/job-pool.node.ts';
 import type { JobPool } from '../work/jobs.node.ts';
 import type { FolderOptions, InputOptions, SeedOptions, StoreOptions } from './options.ts';
 import { describeStoresForReading } from './stores.node.ts';
+import type { WorkOptions } from './work-options.ts';
 
 export type BehindIndexOptions = InputOptions &
   StoreOptions &
   SeedOptions &
-  Pick<FolderOptions, 'uidShift'>;
+  Pick<FolderOptions, 'uidShift'> & {
+    /**
+     * Path of a folder that is the first seed if the stores lack a chunk: to find out what is in it
+     * costs more than to read stores on this machine.
+     */
+    readonly oldTree?: string;
+  };
 
 export interface BehindIndex {
   /** Closes its seeds, too. */
@@ -27,7 +37,25 @@ export function indexPath({ input }: InputOptions): string | undefined {
   return typeof input === 'string' ? input : undefined;
 }
 
-function nobodyIsTold(): void {}
+async function lacksChunk(
+  stores: readonly LocalStoreDescription[],
+  index: ChunkIndex,
+  { signal }: WorkOptions,
+): Promise<boolean> {
+  const source = openLocalSource(stores);
+  const breathe = createBreather();
+  try {
+    for (let chunk = 0; chunk < index.count; chunk++) {
+      throwIfAborted(signal);
+      const pause = breathe();
+      if (pause !== undefined) await pause;
+      if (!(await source.has(index.id(chunk)))) return true;
+    }
+    return false;
+  } finally {
+    await source.close();
+  }
+}
 
 /** @param label name of the index, for messages */
 export async function openBehindIndex(
@@ -37,11 +65,16 @@ export async function openBehindIndex(
 ): Promise<BehindIndex> {
   const stores = describeStoresForReading(options, indexPath(options), index.digest);
   const { threadCount = defaultThreadCount(), signal, onProgress } = options;
-  const { seeds: paths = [], chunker, uidShift, onSeedEntry } = options;
+  const { chunker, uidShift, onSeedEntry, oldTree, onSeedFailure } = options;
+  const paths = [...(options.seeds ?? [])];
+  if (oldTree !== undefined && (await lacksChunk(stores, index, options))) paths.unshift(oldTree);
   const started = performance.now();
   const seeds = await openSeeds(paths, index, {
     threadCount,
-    onSeedFailure: options.onSeedFailure ?? nobodyIsTold,
+    onSeedFailure(seed, error) {
+      // Nobody has asked for the old tree by name.
+      if (seed !== oldTree) onSeedFailure?.(seed, error);
+    },
     ...(chunker ? { chunker } : {}),
     ...(uidShift ? { uidShift } : {}),
     ...(signal ? { signal } : {}),

@@ -77,7 +77,10 @@ export async function extract(options: ExtractOptions): Promise<ExtractResult> {
     const { output } = options;
     if (typeof output === 'number') throw refuse('An archive cannot be extracted to a stream.');
     const started = performance.now();
-    const tree = await openArchive(input, kind, withOldSeed(options, output, subtree));
+    const tree = await openArchive(input, kind, {
+      ...options,
+      ...oldTree(options, output, subtree),
+    });
     const done = await extractTree(tree, output, subtree, options);
     return { kind, statistics: { ...done, totalMs: performance.now() - started } };
   } finally {
@@ -105,20 +108,15 @@ function kindToExtract({ kind, input, output }: ExtractOptions): MadeKind {
   throw refuse("Couldn't figure out what to extract; the kind must be named.");
 }
 
-/** The same options, with what will be replaced as the first seed. */
-function withOldSeed(options: ExtractOptions, output: string, subtree: Uint8Array): ExtractOptions {
-  const { seeds = [], seedOutput = true, onSeedFailure } = options;
+/** What will be replaced, if it is a folder and may be a seed. */
+function oldTree(
+  { seedOutput = true }: ExtractOptions,
+  output: string,
+  subtree: Uint8Array,
+): { readonly oldTree?: string } {
   const old =
     subtree.length === 0 ? output : join(output, Buffer.from(lastName(subtree)).toString());
-  if (!seedOutput || !statsOf(old)?.isDirectory()) return options;
-  return {
-    ...options,
-    seeds: [old, ...seeds],
-    // Nobody has asked for it by name.
-    onSeedFailure(seed, error) {
-      if (seed !== old) onSeedFailure?.(seed, error);
-    },
-  };
+  return seedOutput && statsOf(old)?.isDirectory() ? { oldTree: old } : {};
 }
 
 /** Of what is at the output now. */

@@ -9,7 +9,7 @@ import type { ByteSource } from '../read/byte-source.ts';
 import { readSubtree } from '../read/locate.ts';
 import { createBreather } from '../work/breathe.ts';
 import type { JobPool } from '../work/jobs.node.ts';
-import { type BehindIndex, openBehindIndex } from './behind-index.node.ts';
+import { type BehindIndex, type BehindIndexOptions, openBehindIndex } from './behind-index.node.ts';
 import { type FeatureMask, shownFlags } from './features.ts';
 import { folderFlags, walkOptions } from './folder.node.ts';
 import {
@@ -20,13 +20,7 @@ import {
   readIndex,
 } from './input.node.ts';
 import { kindOfPath, type TreeKind } from './kinds.ts';
-import type {
-  FolderOptions,
-  InputOptions,
-  ReadTreeOptions,
-  SeedOptions,
-  StoreOptions,
-} from './options.ts';
+import type { FolderOptions, ReadTreeOptions } from './options.ts';
 import type { WorkOptions } from './work-options.ts';
 
 /** A folder that is walked. */
@@ -57,10 +51,7 @@ function unfit(input: OpenedInput, reason: string): PipelineError {
 }
 
 /** What opening an archive takes. */
-export type ArchiveOptions = InputOptions &
-  StoreOptions &
-  SeedOptions &
-  Pick<FolderOptions, 'uidShift' | 'onIncomplete'>;
+export type ArchiveOptions = BehindIndexOptions & Pick<FolderOptions, 'onIncomplete'>;
 
 /** Opens archive bytes, or those behind an index. */
 export async function openArchive(
