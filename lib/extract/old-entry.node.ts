@@ -73,11 +73,15 @@ export function keepOrChange(
   { isPrivate }: OldPlace,
   replay: ReplaySet,
 ): boolean {
-  const differences = differencesOf(object, wanted, replay);
-  if (differences === 0) return true;
+  if (differencesOf(object, wanted, replay) === 0) return true;
   // Elsewhere others could take the object away, so that something outside would be changed.
-  if (!isPrivate || !canBeChanged(object, wanted, differences)) return false;
-  applyDifferences(object, wanted, differences, replay);
+  if (!isPrivate) return false;
+  // What was looked at by its name may not be what was opened.
+  const held = { ...object, stat: statDescriptor(object.fd) };
+  if (nodeTypeOfMode(held.stat.mode) !== wanted.type) return false;
+  const differences = differencesOf(held, wanted, replay);
+  if (!canBeChanged(held, wanted, differences)) return false;
+  applyDifferences(held, wanted, differences, replay);
   return true;
 }
 

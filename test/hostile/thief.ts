@@ -1,10 +1,11 @@
 /**
  * A process of its own that disturbs an extraction; started by tree-race.test.ts.
  *   thief.ts swap ENTRY DECOY OUTSIDE  swaps ENTRY with a symbolic link to OUTSIDE, as fast as it can
+ *   thief.ts link ENTRY DECOY OUTSIDE  puts a hard link to OUTSIDE in the place of ENTRY, likewise
  *   thief.ts spy FOLDER UID            looks for set-uid files of anybody but UID
  * Runs until its standard input ends; then it prints how often it had success.
  */
-import { lstatSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
+import { linkSync, lstatSync, readdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { exchange } from '../../lib/os/rename.node.ts';
 
@@ -23,6 +24,17 @@ function swap(entry: string, decoy: string, outside: string): boolean {
   }
 }
 
+function link(entry: string, decoy: string, outside: string): boolean {
+  try {
+    linkSync(outside, decoy);
+    renameSync(decoy, entry);
+    return true;
+  } catch {
+    rmSync(decoy, { force: true });
+    return false;
+  }
+}
+
 function spy(folder: string, uid: number): boolean {
   try {
     return readdirSync(folder).some((name) => {
@@ -35,7 +47,12 @@ function spy(folder: string, uid: number): boolean {
 }
 
 const [task, first = '', second = '', third = ''] = process.argv.slice(2);
-const once = task === 'swap' ? () => swap(first, second, third) : () => spy(first, Number(second));
+const TASKS: Readonly<Record<string, () => boolean>> = {
+  swap: () => swap(first, second, third),
+  link: () => link(first, second, third),
+  spy: () => spy(first, Number(second)),
+};
+const once = TASKS[task];
 let successes = 0;
 let running = true;
 

@@ -107,6 +107,32 @@ testEveryWay('a directory that is swapped while it is removed leads nowhere', as
   canary.assertUntouched();
 });
 
+/** The content of the canary's file, with other attributes, small and streamed. */
+const EQUAL = Buffer.from('canary\n');
+const LURE = { mode: 0o100777, mtime: 12_345 };
+
+for (const task of ['swap', 'link'] as const) {
+  testEveryWay(
+    `a file of equal content that is exchanged while it is compared stays as it is: ${task}`,
+    async (t, way) => {
+      const canary = canaryTree(t);
+      const folder = temporaryFolder(t);
+      const [target, decoy] = [join(folder, 'target'), join(folder, 'decoy')];
+      const secret = join(canary.path, 'secret');
+      const others = Array.from({ length: 20 }, (_, i) => [`g${i + 10}`, file('x')] as const);
+      const archive = forgeArchive(directory([['f', file(EQUAL, { entry: LURE })], ...others]));
+      await way.extractArchive(archive, target, { mask: 0x13aebb20n });
+      if (task === 'swap') symlinkSync(secret, decoy);
+      const thief = await startThief(t, task, join(target, 'f'), decoy, secret);
+      await extractRepeatedly(way, archive, target, { mask: 0x13aebb20n });
+      const successes = await thief.stop();
+      t.log(`${successes} times exchanged`);
+      t.true(successes > 50);
+      canary.assertUntouched();
+    },
+  );
+}
+
 testEveryWay(
   'a set-uid file is never there with another owner than the recorded one',
   async (t, way) => {
