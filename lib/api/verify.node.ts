@@ -1,7 +1,6 @@
 /** `verify` of the library: is it still what it was? (spec/api.md, "verify") */
 import type { DigestName } from '../../formats/chunk-id.ts';
 import type { ChunkIndex } from '../../formats/chunk-index.ts';
-import { digestOfFlags } from '../../formats/feature-flags.ts';
 import type { ByteRange } from '../compare/byte-ranges.ts';
 import { joinedRanges, rangesOfChunks } from '../compare/compare-blobs.node.ts';
 import type { EntryDifference, TreeComparison } from '../compare/compare-trees.ts';
@@ -108,16 +107,18 @@ async function verifyBytes(
     found.differentBytes += range.end - range.start;
     await onRange?.(range);
   }
-  // A device may be longer; a shorter one lacks chunks.
-  const targetSize = isDevice ? undefined : (size ?? (await sizeOfStream(target, index)));
-  const hasSize = targetSize === undefined || targetSize === expectedSize;
-  const isGood = hasSize && found.rangeCount === 0;
+  // A device may be longer; and what is shorter than it should be lacks chunks.
+  const isWhole = found.rangeCount === 0;
+  const targetSize = isDevice
+    ? undefined
+    : (size ?? (isWhole ? await endOf(target, index) : undefined));
+  const isGood = isWhole && (targetSize ?? expectedSize) === expectedSize;
   const sizes = { expectedSize, ...(targetSize === undefined ? {} : { targetSize }) };
   return { kind: 'blob', isGood, ...sizes, ...found };
 }
 
-/** Undefined unless all of the index has been there: the end of a stream is seen only once. */
-async function sizeOfStream(target: Compared, { totalSize }: ChunkIndex): Promise<number> {
+/** Where a stream ends that has all bytes of an index. */
+async function endOf(target: Compared, { totalSize }: ChunkIndex): Promise<number> {
   const source = target.source();
   for (let end = totalSize; ; ) {
     const bytes = await source.read(end);
@@ -127,23 +128,40 @@ async function sizeOfStream(target: Compared, { totalSize }: ChunkIndex): Promis
 }
 
 async function verifyAlone(expected: Compared, options: VerifyOptions): Promise<VerifyResult> {
-  if (expected.kind === 'archive') {
-    await digestArchive(expected.source(), createDigest, { breathe: createBreather() });
+  const { index, kind, label } = expected;
+  if (index) return verifyChunks(index, options);
+  if (kind === 'directory') return verifyChunks(undefined, options);
+  if (kind === 'archive') {
+    const { signal, onProgress } = options;
+    const work = { ...(signal ? { signal } : {}), ...(onProgress ? { onProgress } : {}) };
+    await digestArchive(expected.source(), createDigest, { breathe: createBreather(), ...work });
     return { kind: 'archive', isGood: true };
   }
-  if (expected.kind === 'blob') {
-    const reason = `${expected.label} is neither an archive, an index nor a store.`;
-    throw new PipelineError('USAGE', { reason });
-  }
-  const { index } = expected;
-  const { input, ...storeOptions } = options.expected;
+  const reason = `${label} is neither an archive, an index nor a store.`;
+  throw new PipelineError('USAGE', { reason });
+}
+
+/** Checks the chunks of an index in its stores, or all of a store, which is the input itself. */
+async function verifyChunks(
+  index: ChunkIndex | undefined,
+  options: VerifyOptions,
+): Promise<VerifyResult> {
+  const { input, ...stores } = options.expected;
   const path = typeof input === 'string' ? input : undefined;
-  const digest: DigestName = index ? digestOfFlags(index.featureFlags) : 'sha256';
-  const options_ = index ? storeOptions : { ...storeOptions, store: path ?? '.', extraStores: [] };
-  const [store, ...extraStores] = describeStoresForReading(options_, path, digest);
+  if (index === undefined && path === undefined) {
+    throw new PipelineError('USAGE', { reason: 'A store is named by its path.' });
+  }
+  const where = index || path === undefined ? stores : { ...stores, store: path, extraStores: [] };
+  // Of a whole store nobody says which digest its chunks have: each is tried.
+  const digest: DigestName = index?.digest ?? 'sha256';
+  const [store, ...extraStores] = describeStoresForReading(where, path, digest);
+  const { threadCount, signal, onProgress, onProblem } = options;
   const result = await verifyStore(store, {
-    ...options,
     ...(index ? { indexes: [index], extraStores } : {}),
+    ...(threadCount === undefined ? {} : { threadCount }),
+    ...(signal ? { signal } : {}),
+    ...(onProgress ? { onProgress } : {}),
+    ...(onProblem ? { onProblem } : {}),
   });
   const { damaged, missing, unreadable } = result.problemCounts;
   return { kind: 'chunks', isGood: damaged + missing + unreadable === 0, ...result };
