@@ -1,7 +1,78 @@
-/** `gc` (spec/command-line.md). */
+/** `gc INDEX...` (spec/command-line.md): removes the chunks of a store that no index needs. */
+import { CasError, isCasError } from '../../formats/errors.ts';
+import { gc as collect, type GcEvent, type GcResult, OPEN_INDEX } from '../../lib/api/gc.node.ts';
+import { processStartedAt } from '../../lib/os/process-identity.node.ts';
 import type { Context } from '../context.ts';
-import { refuse } from '../kinds.ts';
+import { jsonLine } from '../json-text.ts';
+import { localPath, refuse } from '../kinds.ts';
+import { reportStatistics } from '../report.ts';
+import { storeOptions } from '../stores.ts';
 
-export async function gc(_words: readonly string[], _context: Context): Promise<void> {
-  throw refuse("The verb 'gc' is not available in this version.");
+/** One line of the result as the original prints it; nothing without `-v`, but for dry runs. */
+function summaryLine(result: GcResult, { options }: Context): string {
+  const { removedCount, removedFolderCount, remainingCount } = result;
+  const left = `${remainingCount} chunks remaining.\n`;
+  if (options.dryRun) return `Would remove ${removedCount} chunks, ${left}`;
+  if (!options.verbose) return '';
+  return `Removed ${removedCount} chunks, ${removedFolderCount} directories, ${left}`;
+}
+
+function tell(event: GcEvent, context: Context): void {
+  const { options, stdout } = context;
+  if (event.kind === 'unnamed') {
+    const id = event.name.split('.', 1)[0];
+    context.inform(`Failed to parse chunk ID "${id}", ignoring.`);
+    return;
+  }
+  if (event.kind === 'kept-index') {
+    context.inform(`Keeping the chunks of "${event.path}", which was finished meanwhile.`);
+    return;
+  }
+  if (!options.verbose || options.json) return;
+  if (event.kind === 'usage') {
+    const { referenceCount, chunkCount } = event;
+    stdout.write(`Chunk store usage: ${referenceCount} references, ${chunkCount} chunks\n`);
+    return;
+  }
+  const verb = options.dryRun ? 'Would remove' : 'Removing';
+  const thing = event.kind === 'chunk' ? 'chunk' : 'temporary file';
+  stdout.write(`${verb} ${thing} ${event.name}.\n`);
+}
+
+/** Failures begin with the original's words. */
+function failureOf(error: unknown): unknown {
+  if (!isCasError(error) || error.code === 'ABORTED' || error.code === 'READER_GONE') return error;
+  const { code, step, subject, reason, message } = error;
+  const parts =
+    step === OPEN_INDEX
+      ? { subject: `Failed to open index "${subject}"`, reason }
+      : { subject: 'Chunk cleanup failed', reason: message };
+  return new CasError(code, { ...parts, cause: error });
+}
+
+export async function gc(words: readonly string[], context: Context): Promise<void> {
+  const { options, signal, onProgress } = context;
+  const [first] = words;
+  if (first === undefined) throw refuse('Expected at least one argument.');
+  const { store, suffix } = storeOptions(first, context);
+  const indexes = words.map((word) => localPath(word));
+  let result: GcResult;
+  try {
+    result = await collect({
+      indexes,
+      ...(store === undefined ? {} : { store }),
+      ...(suffix === undefined ? {} : { suffix }),
+      dryRun: options.dryRun,
+      // The shell may have collected the names for us.
+      namesReadAt: processStartedAt(),
+      signal,
+      onProgress,
+      onWait: (reason) => context.inform(`Waiting for the store: ${reason}`),
+      onEvent: (event) => tell(event, context),
+    });
+  } catch (error) {
+    throw failureOf(error);
+  }
+  context.stdout.write(options.json ? jsonLine(result) : summaryLine(result, context));
+  reportStatistics(context, 'gc', result);
 }

@@ -19,6 +19,8 @@ export interface ProcessIdentity {
 
 /** Of the times in /proc. */
 const TICK_MS = 10;
+/** Between the begin of a process and that of its program. */
+const LONGEST_START_MS = 10_000;
 /** Fields of /proc/PID/stat behind the name in parentheses: the state, and the time of begin. */
 const STATE = 0;
 const START = 19;
@@ -53,12 +55,19 @@ export function isProcessAlive(identity: ProcessIdentity): boolean | undefined {
   return fields[START] === identity.processStart && !DEAD_STATES.has(fields[STATE]);
 }
 
-/** When this process began: not later, and a few hundredths of a second earlier at most. */
+/**
+ * When this process began, or up to a tick earlier: before its arguments were read, and hardly before
+ * they were made. Where the clocks do not tell, when its program began.
+ */
 export function processStartedAt(): Date {
   const started = Number(processIdentity().processStart) * TICK_MS;
-  const ageMs = uptime() * 1000 - started;
-  const isKnown = started > 0 && ageMs >= 0;
-  return new Date(isKnown ? Date.now() - ageMs - 2 * TICK_MS : performance.timeOrigin);
+  // The first is exact, but stands still while the machine sleeps.
+  for (const sinceBoot of [Number(process.hrtime.bigint() / 1_000_000n), uptime() * 1000]) {
+    const time = Date.now() - (sinceBoot - started);
+    const earlierMs = performance.timeOrigin - time;
+    if (earlierMs >= 0 && earlierMs < LONGEST_START_MS) return new Date(time);
+  }
+  return new Date(performance.timeOrigin);
 }
 
 function statFields(processId: number): readonly string[] | undefined {

@@ -178,6 +178,36 @@ function extractBlob(name: string, older?: Buffer): Scenario {
   };
 }
 
+/** A kill leaves garbage at worst, never an index that lacks a chunk. */
+function collectGarbage(): Scenario {
+  const kept = (folder: string): string => join(folder, 'kept.caibx');
+  const store = (folder: string): string => join(folder, 'store.castr');
+  const complete = async (folder: string): Promise<readonly string[]> => {
+    const output = join(folder, 'check');
+    await succeed(runReference([`--store=${store(folder)}`, 'extract', kept(folder), output]));
+    return readFileSync(output).equals(newBlob) ? [] : ['the reference extracts something else'];
+  };
+  const filesOf = (folder: string) => readdirSync(folder, { recursive: true }).sort().join();
+  return {
+    name: 'gc',
+    prepare: async (folder) => {
+      writeFileSync(join(folder, 'new'), newBlob);
+      writeFileSync(join(folder, 'old'), oldBlob);
+      const expected = `--store=${join(folder, 'expected/store.castr')}`;
+      await succeed(runReference([...makeArgs(folder, 'kept.caibx', 'new'), expected]));
+      await succeed(runReference(makeArgs(folder, 'kept.caibx', 'new')));
+      await succeed(runReference(makeArgs(folder, 'old.caibx', 'old')));
+    },
+    args: (folder) => [`--store=${store(folder)}`, 'gc', kept(folder)],
+    afterKill: async (folder) => [...damagedChunks(store(folder)), ...(await complete(folder))],
+    afterSuccess: async (folder) => {
+      const isClean = filesOf(store(folder)) === filesOf(join(folder, 'expected/store.castr'));
+      const wrong = isClean ? [] : ['not exactly the chunks of the index are left'];
+      return [...wrong, ...(await complete(folder))];
+    },
+  };
+}
+
 /** What the next update of a file does before anything else. @returns whether there was a journal */
 function recoverUpdate(path: string): boolean {
   if (!existsSync(journalPath(path))) return false;
@@ -194,4 +224,5 @@ export const SCENARIOS: readonly { readonly scenario: Scenario; readonly pointCo
   { scenario: extractBlob('extract to a new file'), pointCount: 25 },
   { scenario: extractBlob('extract over another file', oldBlob), pointCount: 20 },
   { scenario: extractBlob('extract over an old version', olderBlob), pointCount: 40 },
+  { scenario: collectGarbage(), pointCount: 25 },
 ];

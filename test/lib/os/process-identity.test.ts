@@ -35,14 +35,15 @@ test('a process is dead as soon as it has been killed, reaped or not', async (t)
 
 test('a process that nobody has waited for is dead', async (t) => {
   // The shell becomes a program that never waits for its child.
-  const script = 'sh -c "exit" & echo $!; exec sleep 100';
+  const script = 'sleep 100 & echo $!; exec sleep 100';
   const child = spawn('sh', ['-c', script], { stdio: ['ignore', 'pipe', 'ignore'] });
   const [text] = (await once(child.stdout, 'data')) as [Buffer];
   const processId = Number(text.toString());
+  const processStart = startOf(processId);
+  process.kill(processId, 'SIGKILL');
   while (!/\) Z/.test(readFileSync(`/proc/${processId}/stat`, 'latin1'))) {
     await new Promise((resolve) => setImmediate(resolve));
   }
-  const processStart = startOf(processId);
   t.false(isProcessAlive({ ...processIdentity(), processId, processStart }));
   child.kill();
 });
