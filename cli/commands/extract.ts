@@ -76,7 +76,6 @@ export function outputOptions({ options }: Context): Partial<ExtractOptions> {
 }
 
 export async function extract(words: readonly string[], context: Context): Promise<void> {
-  if (context.options.hardlink) throw refuse('--hardlink= is not available in this version.');
   const word = words[0] ?? STANDARD_STREAM;
   const named = settledKind(word, context.options.what, INPUT_KINDS);
   const isTree = named === 'archive' || named === 'archive-index';
