@@ -52,8 +52,14 @@ function treeKind(word: string, input: OpenedInput, kind: Kind | undefined): Tre
   throw refuse('Input should be a directory, .catar or .caidx file. Refusing.');
 }
 
+/** An input as the library takes it. */
+export interface NamedTree extends VisitOptions {
+  /** Empty for the root. */
+  readonly subtree: Uint8Array;
+}
+
 /** Opens what the words name and says how it is to be read. */
-export function nameTree(verb: string, words: readonly string[], context: Context): VisitOptions {
+export function nameTree(verb: string, words: readonly string[], context: Context): NamedTree {
   const word = words[0] ?? '.';
   const subtree = subtreePath(words[1]);
   const named = namedKind(verb, word, context.options.what);

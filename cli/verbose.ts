@@ -10,6 +10,10 @@ import type { Context } from './context.ts';
 import { durationText } from './duration-text.ts';
 import { sizeText } from './size-text.ts';
 
+const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+/** Of ASCII, and those behind it. */
+const HAS_CONTROLS = /\p{Cc}/u;
+
 /** The two words before the path of an entry, when it is begun and done. */
 export interface EntryVerbs {
   readonly begin: string;
@@ -35,12 +39,22 @@ export function informOfChunkSizes(context: Context): void {
   context.inform(`Selected chunk sizes: min=${min}..avg=${avg}..max=${max}`);
 }
 
+/** A path as it is, unless a terminal would take it for something else. */
+function pathText(path: Uint8Array): string {
+  if (path.length === 0) return './';
+  try {
+    const text = UTF8.decode(path);
+    return HAS_CONTROLS.test(text) ? escapeBytes(path) : text;
+  } catch {
+    return escapeBytes(path);
+  }
+}
+
 /** Tells of entries, where that is wanted: it makes the work slower. */
 export function entryLines(context: Context, verbs: EntryVerbs): { readonly onEntry?: EntrySink } {
   if (!context.options.verbose) return {};
   return {
-    onEntry: (path, stage) =>
-      context.inform(`${verbs[stage]} ${path.length === 0 ? './' : escapeBytes(path)}`),
+    onEntry: (path, stage) => context.inform(`${verbs[stage]} ${pathText(path)}`),
   };
 }
 

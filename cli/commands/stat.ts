@@ -8,7 +8,7 @@ import { entryJson } from '../entry-json.ts';
 import { jsonLine } from '../json-text.ts';
 import { nameTree } from '../named-tree.ts';
 import { synchronize } from '../synchronize.ts';
-import { informOfChunkSizes } from '../verbose.ts';
+import { featureLines, informOfChunkSizes } from '../verbose.ts';
 
 function localTime(seconds: number): string {
   const date = new Date(seconds * 1000);
@@ -26,7 +26,9 @@ function statJson(path: Uint8Array, node: CatarNode, facts: Omit<StatResult, 'pa
 export async function stat(words: readonly string[], context: Context): Promise<void> {
   const tree = nameTree('stat', words, context);
   informOfChunkSizes(context);
-  const { path, node, ...facts } = await synchronize(() => statOf(tree));
+  // Only where it has to search does the original tell what it finds.
+  const lines = tree.subtree.length > 0 ? featureLines(context) : {};
+  const { path, node, ...facts } = await synchronize(() => statOf({ ...tree, ...lines }));
   if (context.options.json) {
     context.stdout.write(jsonLine(statJson(path, node, facts)));
     return;
