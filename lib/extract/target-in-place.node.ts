@@ -3,7 +3,6 @@
  * differs goes to a journal first, and into the file when all of it is there (spec/promises.md, 3).
  */
 import { closeSync, constants, fstatSync, fsyncSync, ftruncateSync, openSync } from 'node:fs';
-import { PipelineError } from '../errors.ts';
 import { tryLock } from '../os/lock.node.ts';
 import { errnoOf, systemFailure } from '../os/system-error.node.ts';
 import { FileBlocks } from './file-blocks.node.ts';
@@ -28,8 +27,7 @@ export interface OldFile {
 
 /**
  * Opens a regular file for an update, after an update that was cut off before has been completed.
- * @returns undefined if it can only be replaced
- * @throws PipelineError `DENIED` if somebody else is updating it
+ * @returns undefined if it can only be replaced, for example because somebody else is updating it
  */
 export function openOldFile(path: string): OldFile | undefined {
   let descriptor: number;
@@ -40,15 +38,7 @@ export function openOldFile(path: string): OldFile | undefined {
     throw systemFailure('open', error, path);
   }
   try {
-    if (!tryLock(descriptor)) {
-      const reason = 'another process is updating this file';
-      throw new PipelineError('DENIED', { subject: path, step: 'write', reason });
-    }
-    const { ino, size } = fstatSync(descriptor, { bigint: true });
-    const before = { inode: ino, size: Number(size) };
-    const sync = (): void => syncFile(descriptor, path);
-    const actions = { ...actionsOn(descriptor, path), sync };
-    if (recoverJournal(journalPath(path), before, actions)) {
+    if (tryLock(descriptor) && recover(descriptor, path)) {
       return { descriptor, size: fstatSync(descriptor).size };
     }
   } catch (error) {
@@ -57,6 +47,14 @@ export function openOldFile(path: string): OldFile | undefined {
   }
   closeSync(descriptor);
   return undefined;
+}
+
+/** @returns false if there is a journal that is not ours */
+function recover(descriptor: number, path: string): boolean {
+  const { ino, size } = fstatSync(descriptor, { bigint: true });
+  const sync = (): void => syncFile(descriptor, path);
+  const actions = { ...actionsOn(descriptor, path), sync };
+  return recoverJournal(journalPath(path), { inode: ino, size: Number(size) }, actions);
 }
 
 /** @param old belongs to the target from now on, which closes it */
