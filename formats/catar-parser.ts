@@ -50,8 +50,8 @@ type State = 'record' | 'payload' | 'goodbye-items' | 'goodbye-tail' | 'done';
 const ROOT: NodeStart = { offset: 0, name: new Uint8Array(), depth: 0 };
 
 export class CatarParser {
-  /** As in the options; may be changed whenever an event is taken. */
-  skipPayloads: boolean;
+  /** Bytes of content to pass over, beginning with the next; may be set whenever an event is taken. */
+  skipLength: number;
   readonly #limits: DecodeLimits;
   readonly #expectedFlags: bigint | undefined;
   readonly #layouts: ReadonlyMap<number, RecordLayout>;
@@ -79,7 +79,7 @@ export class CatarParser {
 
   constructor(options: CatarParserOptions = {}) {
     this.#limits = options.limits ?? DEFAULT_DECODE_LIMITS;
-    this.skipPayloads = options.skipPayloads ?? false;
+    this.skipLength = options.skipPayloads === true ? Number.POSITIVE_INFINITY : 0;
     this.#expectedFlags = options.expectedFlags;
     this.#layouts = recordLayouts(this.#limits);
     this.#start = options.start ?? ROOT;
@@ -277,10 +277,10 @@ export class CatarParser {
   }
 
   #readPayload(): boolean {
-    if (this.skipPayloads) {
-      this.#cursor.jump(this.#remaining);
-      this.#remaining = 0;
-    }
+    const skipped = Math.min(this.skipLength, this.#remaining);
+    this.#cursor.jump(skipped);
+    this.skipLength -= skipped;
+    this.#remaining -= skipped;
     if (this.#remaining > 0) {
       const bytes = this.#cursor.take(this.#remaining);
       if (bytes.length === 0) return false;

@@ -6,7 +6,7 @@ import { compareBytes, equalBytes } from '../../formats/bytes.ts';
 import type { CatarEvent, CatarNode, EnterEvent } from '../../formats/catar-events.ts';
 import { PathTracker } from '../read/path-tracker.ts';
 import { differentAspects, type NodeAspect } from './compare-nodes.ts';
-import { equalLength } from './equal-chunks.ts';
+import { equalLength, type IndexPlace } from './equal-chunks.ts';
 import type { NodeReducer } from './reduce-node.ts';
 import type { TreeReader } from './tree-reader.ts';
 
@@ -109,30 +109,29 @@ class Comparison {
     this.#path.leave();
   }
 
-  async #hasSameContent(a: CatarNode, b: CatarNode): Promise<boolean> {
+  async #hasSameContent({ size }: CatarNode, b: CatarNode): Promise<boolean> {
     const { contentPlace: left } = this.#before.reader;
     const { contentPlace: right } = this.#after.reader;
-    if (a.size !== b.size) return this.#skipContents(false);
-    if (left && right && equalLength(left, right, a.size) === a.size) {
-      return this.#skipContents(true);
-    }
-    for (let done = 0; done < a.size; ) {
+    let isSame = size === b.size;
+    for (let done = 0; isSame && done < size; ) {
+      const known =
+        left && right ? equalLength(behind(left, done), behind(right, done), size - done) : 0;
+      if (known > 0) {
+        this.#before.skip(known);
+        this.#after.skip(known);
+        done += known;
+        continue;
+      }
       const before = await this.#before.content();
       const after = await this.#after.content();
       const length = Math.min(before.length, after.length);
-      const isEqual = equalBytes(before.subarray(0, length), after.subarray(0, length));
-      if (!isEqual) return this.#skipContents(false);
-      this.#before.take(length);
-      this.#after.take(length);
+      isSame = equalBytes(before.subarray(0, length), after.subarray(0, length));
+      this.#before.skip(length);
+      this.#after.skip(length);
       done += length;
     }
-    return true;
-  }
-
-  #skipContents(answer: boolean): boolean {
-    this.#before.reader.skipContent();
-    this.#after.reader.skipContent();
-    return answer;
+    if (!isSame) for (const side of [this.#before, this.#after]) side.reader.skipContent();
+    return isSame;
   }
 
   /** The entry that a side is at, with all that is in it, which the other side lacks. */
@@ -186,6 +185,10 @@ function compareHeads(a: CatarEvent | undefined, b: CatarEvent | undefined): num
   return Number(b?.kind === 'enter') - Number(a?.kind === 'enter');
 }
 
+function behind({ index, offset }: IndexPlace, length: number): IndexPlace {
+  return { index, offset: offset + length };
+}
+
 const NOTHING = new Uint8Array(0);
 
 /** One of the trees, with the event that it is at. Nodes that are not compared are passed over. */
@@ -228,8 +231,11 @@ class Side {
     return this.#content;
   }
 
-  take(length: number): void {
-    this.#content = this.#content.subarray(length);
+  /** Goes on in the content. */
+  skip(length: number): void {
+    const here = Math.min(length, this.#content.length);
+    this.#content = this.#content.subarray(here);
+    if (length > here) this.reader.skipContent(length - here);
   }
 
   /** Goes behind the end of an entry that is no folder. */

@@ -27,6 +27,7 @@ export class FolderTreeReader implements TreeReader {
     return pause === undefined ? this.#take() : pause.then(() => this.#take());
   }
 
+  /** Always leaves out all, because without an index nothing else is asked for. */
   skipContent(): void {
     this.#contents = 'skip';
   }

@@ -19,9 +19,12 @@ export interface TreeReader {
    * @throws FormatError and other CasErrors
    */
   next(): CatarEvent | undefined | Promise<CatarEvent | undefined>;
-  /** Leaves out what is left of the content of the file that was entered last. */
-  skipContent(): void;
-  /** Where the content of the file that was entered last lies; undefined without index. */
+  /**
+   * Leaves out some bytes of the content of the file that was entered last, beginning with the next, or
+   * all that are left.
+   */
+  skipContent(length?: number): void;
+  /** Where the content of the file lies that was entered just now; undefined without index. */
   readonly contentPlace: IndexPlace | undefined;
 }
 
@@ -65,8 +68,8 @@ export class ArchiveReader implements TreeReader {
     return first ?? this.#ready() ?? this.#read();
   }
 
-  skipContent(): void {
-    this.#parser.skipPayloads = true;
+  skipContent(length = Number.POSITIVE_INFINITY): void {
+    this.#parser.skipLength = length;
   }
 
   /** An event of the bytes that were read last. */
@@ -75,7 +78,7 @@ export class ArchiveReader implements TreeReader {
     try {
       const { done, value } = this.#events.next();
       if (done === true) return undefined;
-      if (value.kind === 'leave') this.#parser.skipPayloads = false;
+      if (value.kind === 'leave') this.#parser.skipLength = 0;
       return value;
     } catch (error) {
       throw about(this.#source.label, error);

@@ -4,6 +4,7 @@ import * as fs from 'node:fs';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { noise } from '../helpers/golden.ts';
+import { requirement } from '../helpers/requirements.ts';
 import { describeRun, runCasync, succeed } from '../helpers/run-casync.ts';
 import { temporaryFolder } from '../helpers/temporary-folder.ts';
 
@@ -175,4 +176,26 @@ test('what cannot be compared is refused', async (t) => {
   t.regex((await runCasync(['diff', 'a'], { cwd })).stderr.toString(), /^Two things to compare/);
   t.is((await runCasync(['diff', 'a', 'none.caidx'], { cwd })).status, 10);
   t.is((await runCasync(['diff', 'a', 'none'], { cwd })).status, 1);
+});
+
+test('contents that indexes have in common are not fetched', async (t) => {
+  if (!requirement(t, { commands: ['strace'] })) return;
+  const cwd = temporaryFolder(t);
+  fs.mkdirSync(join(cwd, 'a'));
+  for (let i = 0; i < 5; i++) fs.writeFileSync(join(cwd, `a/large-${i}`), noise(3_000_000, i + 1));
+  execFileSync('cp', ['-a', join(cwd, 'a'), join(cwd, 'b')]);
+  fs.writeFileSync(join(cwd, 'b/new'), 'x');
+  for (const tree of ['a', 'b']) {
+    await succeed(runCasync(['make', `${tree}.caidx`, tree], { cwd }));
+  }
+  const wrapper = ['strace', '-f', '-o', 'trace', '-e', 'trace=open,openat,openat2'];
+  const env = { CASYNC_WORKERS: '0' };
+  const result = await runCasync(['diff', 'a.caidx', 'b.caidx'], { cwd, env, wrapper });
+  t.regex(result.stdout.toString(), /^changed \. mtime=\S+\nadded new\n$/);
+  const trace = fs.readFileSync(join(cwd, 'trace'), 'latin1');
+  const opened = new Set(trace.match(/[0-9a-f]{64}\.cacnk/g) ?? []).size;
+  const all = fs
+    .readdirSync(join(cwd, 'default.castr'), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.cacnk')).length;
+  t.true(opened > 0 && opened < all / 4, `${opened} of ${all} chunks`);
 });

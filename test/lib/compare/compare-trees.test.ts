@@ -1,7 +1,10 @@
+import { createHash } from 'node:crypto';
 import test from 'ava';
 import fc from 'fast-check';
 import { byteKey, compareBytes } from '../../../formats/bytes.ts';
 import type { CatarEvent, CatarNode } from '../../../formats/catar-events.ts';
+import type { ChunkId } from '../../../formats/chunk-id.ts';
+import { type ChunkIndex, IndexBuilder } from '../../../formats/chunk-index.ts';
 import { FEATURE } from '../../../formats/feature-flags.ts';
 import { differentAspects } from '../../../lib/compare/compare-nodes.ts';
 import { compareTrees, type EntryDifference } from '../../../lib/compare/compare-trees.ts';
@@ -9,9 +12,20 @@ import { nodeReducer } from '../../../lib/compare/reduce-node.ts';
 import { ArchiveReader } from '../../../lib/compare/tree-reader.ts';
 import type { ByteSource } from '../../../lib/read/byte-source.ts';
 import { serializeEvents } from '../../helpers/catar.ts';
+import { noise } from '../../helpers/golden.ts';
 import { type CatarTree, catarTrees, eventsOf } from '../../property/catar-generators.ts';
 
-function readerOf(archive: Uint8Array, pieceLength = 60): ArchiveReader {
+/** An index of chunks of the same length. */
+function indexOf(archive: Uint8Array, featureFlags: bigint): ChunkIndex {
+  const builder = new IndexBuilder();
+  for (let start = 0; start < archive.length; start += 64) {
+    const chunk = archive.subarray(start, start + 64);
+    builder.add(createHash('sha256').update(chunk).digest('hex') as ChunkId, chunk.length);
+  }
+  return builder.finish({ featureFlags, chunkSizes: { min: 64, avg: 64, max: 64 } });
+}
+
+function readerOf(archive: Uint8Array, pieceLength = 60, index?: ChunkIndex): ArchiveReader {
   const source: ByteSource = {
     label: 'test.catar',
     seekable: true,
@@ -19,7 +33,7 @@ function readerOf(archive: Uint8Array, pieceLength = 60): ArchiveReader {
     read: async (offset) => archive.slice(offset, offset + pieceLength),
     close: async () => {},
   };
-  return new ArchiveReader(source);
+  return new ArchiveReader(source, index ? { index } : {});
 }
 
 function archiveOf(tree: CatarTree): Uint8Array {
@@ -28,13 +42,16 @@ function archiveOf(tree: CatarTree): Uint8Array {
 
 type Told = readonly [kind: string, path: string, aspects: readonly string[]];
 
-async function compare(before: Uint8Array, after: Uint8Array, flags: bigint) {
+async function compare(before: Uint8Array, after: Uint8Array, flags: bigint, isIndexed = false) {
+  const [left, right] = [before, after].map((tree) =>
+    isIndexed ? indexOf(tree, flags) : undefined,
+  );
   const told: Told[] = [];
   const onDifference = (difference: EntryDifference): undefined => {
     const aspects = difference.kind === 'changed' ? difference.aspects : [];
     told.push([difference.kind, byteKey(difference.path), aspects]);
   };
-  const counts = await compareTrees(readerOf(before), readerOf(after, 77), {
+  const counts = await compareTrees(readerOf(before, 60, left), readerOf(after, 77, right), {
     reduce: nodeReducer(flags),
     onDifference,
   });
@@ -111,6 +128,8 @@ test('what differs is what comparing all paths of both finds', async (t) => {
       const { told, counts } = await compare(archiveOf(tree), archiveOf(other), flags);
       const expected = compareSimply(tree, other);
       t.deepEqual(sorted(told), sorted(expected));
+      const indexed = await compare(archiveOf(tree), archiveOf(other), flags, true);
+      t.deepEqual(indexed.told, told);
       t.is(counts.addedCount, told.filter(([kind]) => kind === 'added').length);
       t.is(counts.removedCount, told.filter(([kind]) => kind === 'removed').length);
       t.is(counts.changedCount, told.filter(([kind]) => kind === 'changed').length);
@@ -195,4 +214,23 @@ test('what the mask leaves out is not compared', async (t) => {
     ['added', 'l', []],
   ]);
   t.deepEqual(await masked(FEATURE.readOnly), []);
+});
+
+test('contents that share some chunks are compared to their end', async (t) => {
+  const content = noise(5000);
+  const size = content.length;
+  const file = (bytes: Uint8Array): Uint8Array =>
+    archive(
+      ...entry('a', node('file', 0o100644, { size }), { kind: 'data', bytes }),
+      ...entry('b', node('file', 0o100644, { size }), { kind: 'data', bytes: content }),
+    );
+  const { featureFlags } = node('file', 0);
+  const before = file(content);
+  for (const at of [0, 1, 63, 64, 2500, 4936, 4998, 4999]) {
+    const other = content.slice();
+    other[at] ^= 1;
+    const { told } = await compare(before, file(other), featureFlags, true);
+    t.deepEqual(told, [['changed', 'a', ['content']]], `byte ${at}`);
+  }
+  t.deepEqual((await compare(before, file(content.slice()), featureFlags, true)).told, []);
 });
