@@ -16,9 +16,9 @@ const END_LENGTH = 32;
 export const KEY_LENGTH = 512;
 
 /** Bytes of a description's digest. */
-export const DESCRIPTION_LENGTH = CHUNK_ID_LENGTH;
+const DESCRIPTION_LENGTH = CHUNK_ID_LENGTH;
 /** Bytes of a key. */
-export const KEY_BYTES = 8;
+const KEY_BYTES = 8;
 
 export class ChunkDescriber {
   readonly #digest: Digest;

@@ -31,7 +31,7 @@ export class TreeParts {
   /** For each file the number of its folder. */
   #fileFolders = new Int32Array(64);
   readonly #folderPaths = new ByteStrings();
-  #fileNumbers = new WeakMap<ContentReference, number>();
+  #latest: { readonly reference: ContentReference; readonly number: number } | undefined;
   #folderNumbers = new WeakMap<Folder, number>();
   readonly #scratch = openScratchFile();
   readonly #buffer = new Uint8Array(BUFFER_LENGTH);
@@ -67,7 +67,7 @@ export class TreeParts {
   /** To be called when everything is added. @throws PipelineError */
   finish(): void {
     this.#flush();
-    this.#fileNumbers = new WeakMap();
+    this.#latest = undefined;
     this.#folderNumbers = new WeakMap();
   }
 
@@ -110,14 +110,14 @@ export class TreeParts {
   }
 
   #fileNumber(reference: ContentReference): number {
-    const known = this.#fileNumbers.get(reference);
-    if (known !== undefined) return known;
+    // What comes again later is noted twice, which costs less than to remember all.
+    if (reference === this.#latest?.reference) return this.#latest.number;
     const number = this.#fileNames.add(nameOf(reference.folder, reference.number));
     if (number === this.#fileFolders.length) {
       this.#fileFolders = doubled(this.#fileFolders, new Int32Array(2 * number));
     }
     this.#fileFolders[number] = this.#folderNumber(reference.folder);
-    this.#fileNumbers.set(reference, number);
+    this.#latest = { reference, number };
     return number;
   }
 
