@@ -25,30 +25,6 @@ export interface AssembleOptions extends ChunkReaderOptions {
   readonly onProgress?: ProgressSink;
 }
 
-/**
- * Fills `target` with the bytes behind `index` and commits it. After any failure the target is
- * discarded, nothing is left in flight, and the error names the chunk where it concerns one.
- * @throws ChunkMissing | ChunkDamaged | StorageError | PipelineError
- */
-export async function assembleBlob(
-  index: ChunkIndex,
-  target: BlockTarget,
-  options: AssembleOptions,
-): Promise<void> {
-  const assembly = new Assembly(index, options);
-  try {
-    await assembly.fill(target);
-    throwIfAborted(options.signal);
-    await target.commit();
-  } catch (error) {
-    await target.discard();
-    throwIfAborted(options.signal);
-    throw error;
-  } finally {
-    await assembly.close();
-  }
-}
-
 /** A pass that takes from one seed what it has. */
 export interface SeedPass {
   /** Where the seed may have a chunk. */

@@ -5,7 +5,8 @@ import type { ChunkId } from '../../../formats/chunk-id.ts';
 import { type ChunkIndex, IndexBuilder } from '../../../formats/chunk-index.ts';
 import { FEATURE } from '../../../formats/feature-flags.ts';
 import { createDigest } from '../../../lib/digest/digest.node.ts';
-import { assembleBlob } from '../../../lib/extract/assemble.node.ts';
+import { throwIfAborted } from '../../../lib/errors.ts';
+import { type AssembleOptions, Assembly } from '../../../lib/extract/assemble.node.ts';
 import { openBlockTarget } from '../../../lib/extract/open-target.node.ts';
 import { type BlockTarget, NO_COUNTS } from '../../../lib/extract/target.ts';
 import type { ProgressEvent, ProgressSink } from '../../../lib/progress.ts';
@@ -81,6 +82,25 @@ function assemble(
   options: { readonly signal?: AbortSignal; readonly onProgress?: ProgressSink } = {},
 ): Promise<void> {
   return assembleBlob(index, target, { source, threadCount: 0, ...options });
+}
+
+/** What every user of an assembly does. */
+async function assembleBlob(
+  index: ChunkIndex,
+  target: BlockTarget,
+  options: AssembleOptions,
+): Promise<void> {
+  const assembly = new Assembly(index, options);
+  try {
+    await assembly.fill(target);
+    throwIfAborted(options.signal);
+    await target.commit();
+  } catch (error) {
+    await target.discard();
+    throw error;
+  } finally {
+    await assembly.close();
+  }
 }
 
 /** Remembers what happened to it. */
