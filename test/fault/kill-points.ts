@@ -34,6 +34,10 @@ const CHANGING_CALLS = [
   'chmod',
   'fchmod',
   'fchmodat',
+  'fchown',
+  'fchownat',
+  'utimensat',
+  'symlinkat',
 ];
 
 /** One thread for file system calls and no way around them, so that counting calls means something. */
