@@ -23,4 +23,6 @@ export const {
   get,
   put,
   verify,
+  clone,
+  gc,
 } = createRequire(import.meta.url)(bundles.LIBRARY);

@@ -8,13 +8,24 @@ export { featureNames } from '../formats/feature-flags.ts';
 export { type CloneOptions, type CloneResult, clone } from './api/clone.node.ts';
 export { type DiffOptions, type DiffResult, diff } from './api/diff.node.ts';
 export { type DigestOptions, digest } from './api/digest.node.ts';
+export type { EntryEvents, EntrySink } from './api/entries.ts';
 export { type ExtractOptions, type ExtractResult, extract } from './api/extract.node.ts';
+export type { FeatureMask, Features, RecordOptions } from './api/features.ts';
+export { type GcEvent, type GcOptions, type GcResult, gc } from './api/gc.node.ts';
 export { type GetOptions, type GetResult, get } from './api/get.node.ts';
 export type { InputKind, MadeKind, TreeKind } from './api/kinds.ts';
 export { type ListOptions, list } from './api/list.node.ts';
 export { type MakeOptions, type MakeResult, make } from './api/make.node.ts';
 export { type ManifestEntry, type ManifestOptions, manifest } from './api/manifest.node.ts';
-export type { ComparedInput, Input, StoreOptions } from './api/options.ts';
+export type {
+  ComparedInput,
+  FolderOptions,
+  Input,
+  InputOptions,
+  ReadTreeOptions,
+  SeedOptions,
+  StoreOptions,
+} from './api/options.ts';
 export { type PutOptions, type PutResult, put } from './api/put.node.ts';
 export { type StatOptions, type StatResult, stat } from './api/stat.node.ts';
 export { type VerifyOptions, type VerifyResult, verify } from './api/verify.node.ts';
