@@ -278,7 +278,11 @@ test('a signal ends the work, says so and leaves no output', async (t) => {
   const status = await new Promise((resolve) => child.once('close', resolve));
   t.is(status, 130);
   t.is(text, 'Got exit signal, quitting.\n');
-  t.deepEqual(fs.readdirSync(folder), ['s.castr']);
+  // The store may stay, with or without chunks.
+  t.deepEqual(
+    fs.readdirSync(folder).filter((name) => name !== 's.castr'),
+    [],
+  );
 });
 
 test('one object of an archive is extracted under its own name, others stay', async (t) => {
