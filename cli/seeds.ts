@@ -1,4 +1,5 @@
 /** From options to seeds: what may hold the chunks that a command needs. */
+import { isCasError } from '../formats/errors.ts';
 import type { SeedOptions } from '../lib/api/options.ts';
 import type { Context } from './context.ts';
 import { localPath } from './kinds.ts';
@@ -13,7 +14,8 @@ export function seedOptions(context: Context): SeedOptions {
     seeds: seeds.map((seed) => localPath(seed)),
     chunker,
     onSeedFailure(seed, error) {
-      const reason = error instanceof Error ? error.message : String(error);
+      const isAboutSeed = isCasError(error) && error.subject === seed;
+      const reason = isAboutSeed ? error.reason : error instanceof Error ? error.message : error;
       context.warn(`Failed to add seed ${seed}, ignoring: ${reason}`);
     },
     ...(onEntry ? { onSeedEntry: onEntry } : {}),

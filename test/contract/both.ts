@@ -38,8 +38,8 @@ export interface Row {
   /** Deliberate differences. Fields that are not named in either must still be equal. */
   readonly ours?: Expected;
   readonly reference?: Expected;
-  /** For what the reference does not end: it is killed then. */
-  readonly timeoutMs?: number;
+  /** Where the reference does not end: it is killed then. */
+  readonly referenceEndsWithinMs?: number;
   readonly needs?: Requirements;
   /** Why ours does not do it yet. The row must fail then. */
   readonly pending?: string;
@@ -51,6 +51,10 @@ interface Outcome {
   readonly stderr: string;
   readonly after: string;
 }
+
+/** Much more than anything takes. */
+const TIMEOUT_MS = 120_000;
+const WHOLE_FILE_MS = 600_000;
 
 const FIELDS = ['status', 'stdout', 'stderr', 'after'] as const;
 
@@ -112,7 +116,12 @@ function shell(script: string, folder: string): string {
   return (stdout + stderr).replaceAll(folder, 'FOLDER');
 }
 
-async function runRow(t: ExecutionContext, row: Row, run: typeof runCasync): Promise<Outcome> {
+async function runRow(
+  t: ExecutionContext,
+  row: Row,
+  run: typeof runCasync,
+  timeoutMs: number,
+): Promise<Outcome> {
   const folder = sceneCopy(t);
   if (row.before !== undefined) {
     t.is(shell(`set -e; ${row.before}`, folder), '', 'the folder could not be prepared');
@@ -123,7 +132,7 @@ async function runRow(t: ExecutionContext, row: Row, run: typeof runCasync): Pro
       cwd: folder,
       env: { ...ENVIRONMENT, ...row.env },
       wrapper: ['bash', '-c', row.shell ?? 'exec "$@" </dev/null', 'bash'],
-      timeoutMs: row.timeoutMs ?? 60_000,
+      timeoutMs,
     },
   );
   return {
@@ -190,10 +199,15 @@ export function testRows(rows: readonly Row[]): void {
     const run = row.pending === undefined ? test : test.failing;
     const title = row.pending === undefined ? row.law : `${row.law} (not yet: ${row.pending})`;
     run(title, async (t) => {
+      // Rows wait for each other.
+      t.timeout(WHOLE_FILE_MS);
       const needs = { ...row.needs, commands: ['casync', ...(row.needs?.commands ?? [])] };
       if (!requirement(t, needs)) return;
       const [ours, reference] = await inTurn(() =>
-        Promise.all([runRow(t, row, runCasync), runRow(t, row, runReference)]),
+        Promise.all([
+          runRow(t, row, runCasync, TIMEOUT_MS),
+          runRow(t, row, runReference, row.referenceEndsWithinMs ?? TIMEOUT_MS),
+        ]),
       );
       const expected = expectedOfBoth(row);
       const found = [
