@@ -13,6 +13,14 @@ export { type ExtractOptions, type ExtractResult, extract } from './api/extract.
 export type { FeatureMask, Features, RecordOptions } from './api/features.ts';
 export { type GcEvent, type GcOptions, type GcResult, gc } from './api/gc.node.ts';
 export { type GetOptions, type GetResult, get } from './api/get.node.ts';
+export {
+  type ArchiveInfo,
+  type IndexInfo,
+  type InfoOptions,
+  type InfoResult,
+  info,
+  type StoreInfo,
+} from './api/info.node.ts';
 export type { InputKind, MadeKind, TreeKind } from './api/kinds.ts';
 export { type ListOptions, list } from './api/list.node.ts';
 export { type MakeOptions, type MakeResult, make } from './api/make.node.ts';
