@@ -213,7 +213,9 @@ class Cloning {
       }
     }
     if (refusals === this.#refusals && !extractor.wantsContent) this.#refusals = 0;
-    if (hasChanged(file.stat, statDescriptor(fd))) {
+    const after = statDescriptor(fd);
+    if (after.size < size) throw this.#shrunk(after.size, size);
+    if (hasChanged(file.stat, after)) {
       this.#report(this.#label(), 'file changed while it was read');
     }
   }
