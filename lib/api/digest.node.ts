@@ -80,16 +80,24 @@ async function digestFolder(folder: OpenedFile, options: DigestOptions): Promise
 
 async function digestBlob(input: OpenedInput, options: DigestOptions): Promise<ChunkId> {
   options.onFeatures?.(recordedFlags(options, 0n));
-  return digestPieces(piecesOf(input, options), options);
+  const totalBytes =
+    input.form === 'file' && input.stats.isFile() ? Number(input.stats.size) : undefined;
+  return digestPieces(piecesOf(input, options), options, totalBytes);
 }
 
 async function digestPieces(
   pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
   options: DigestOptions,
+  totalBytes?: number,
 ): Promise<ChunkId> {
   const { signal, onProgress } = options;
-  const own = createDigest(digestNameOf(options));
-  return (await writeStream(pieces, undefined, { digest: own, signal, onProgress })).digest;
+  const writing = {
+    digest: createDigest(digestNameOf(options)),
+    signal,
+    onProgress,
+    ...(totalBytes === undefined ? {} : { totalBytes }),
+  };
+  return (await writeStream(pieces, undefined, writing)).digest;
 }
 
 async function digestBlobIndex(input: OpenedInput, options: DigestOptions): Promise<ChunkId> {

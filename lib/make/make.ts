@@ -22,6 +22,8 @@ export interface WriteStreamOptions {
   readonly digest: Digest;
   readonly signal?: AbortSignal;
   readonly onProgress?: ProgressSink;
+  /** Length of the stream, where it is known, for progress. */
+  readonly totalBytes?: number;
 }
 
 /** What a stream of bytes was. */
@@ -48,7 +50,7 @@ export async function writeStream(
       doneBytes += piece.length;
       await breathe();
       const phase = sink ? 'make' : 'digest';
-      options.onProgress?.(progressOf(phase, doneBytes));
+      options.onProgress?.(progressOf(phase, doneBytes, options.totalBytes));
     }
     await sink?.commit();
     return { digest: whole.finish(), length: doneBytes };
