@@ -17,14 +17,14 @@ import {
   revoke,
 } from './lease-objects.ts';
 
-export { LEASE_FOLDER, type LeaseHolder } from './lease-objects.ts';
+export type { LeaseHolder } from './lease-objects.ts';
 
 /** A holder of whom nothing is known but his signs of life is gone when they are this old. */
-export const EXPIRY_MS = 10 * 60_000;
+const EXPIRY_MS = 10 * 60_000;
 /** How often signs of life are given. */
-export const BEAT_INTERVAL_MS = 60_000;
+const BEAT_INTERVAL_MS = 60_000;
 /** What was confirmed this short a time ago is believed without looking again. */
-export const RECENT_MS = EXPIRY_MS / 4;
+const RECENT_MS = EXPIRY_MS / 4;
 const FIRST_POLL_MS = 50;
 const LONGEST_POLL_MS = 1000;
 

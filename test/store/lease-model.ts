@@ -7,12 +7,7 @@
 import { createHash } from 'node:crypto';
 import type { ObjectBackend } from '../../store/backend.ts';
 import { createMemoryBackend } from '../../store/backends/memory.ts';
-import {
-  EXPIRY_MS,
-  type LeaseClock,
-  type LeaseHolder,
-  type LeaseOptions,
-} from '../../store/lease.ts';
+import type { LeaseClock, LeaseHolder, LeaseOptions } from '../../store/lease.ts';
 
 /** What the programs share besides leases. */
 export interface Shared {
@@ -67,6 +62,9 @@ export interface Exploration {
 }
 
 type Choice = string;
+
+/** Longer than any lease lasts without a sign of life. */
+const LONG_MS = 3_600_000;
 
 /** Who has tried so often waits for somebody who died after time has passed for the last time. */
 const MOST_ATTEMPTS = 1;
@@ -173,7 +171,7 @@ class World {
       actor.pending = undefined;
     } else if (verb === 'jump') {
       this.#jumpsLeft -= 1;
-      this.#nowMs += EXPIRY_MS + 1;
+      this.#nowMs += LONG_MS;
       this.#version += 1;
     } else {
       const { pending } = actor;
