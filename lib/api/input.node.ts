@@ -14,6 +14,7 @@ import { errnoOf, systemFailure } from '../os/system-error.node.ts';
 import type { ByteSource } from '../read/byte-source.ts';
 import { openBytesSource, openFileSource, openStreamSource } from '../read/file-source.node.ts';
 import type { InputOptions } from './options.ts';
+import { untilAborted } from './until-aborted.ts';
 import type { WorkOptions } from './work-options.ts';
 
 /** An open regular file, block device or directory. */
@@ -58,7 +59,8 @@ export function openInput({ input, label, signal }: InputOptions): OpenedInput {
   if (typeof input === 'number') return openDescriptor(input, label, signal);
   const named = { label: label ?? 'input', close: nothingToClose };
   if (input instanceof Uint8Array) return { form: 'bytes', ...named, bytes: input };
-  return { form: 'stream', ...named, pieces: input };
+  const pieces = signal === undefined ? input : untilAborted(input, signal);
+  return { form: 'stream', ...named, pieces };
 }
 
 function openPath(path: string, label: string): OpenedFile {
