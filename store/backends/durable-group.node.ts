@@ -22,6 +22,8 @@ const OBJECT_MODE = 0o444;
 const MAX_GROUP_COUNT = 1000;
 const MAX_GROUP_BYTES = 64 * 1024 * 1024;
 const MAX_KNOWN_FOLDERS = 65536;
+/** To create a file in a folder that others remove whenever it is empty. */
+const MOST_ATTEMPTS = 16;
 /** As many as libuv has threads; more would only wait. */
 const PARALLEL_SYNCS = 4;
 /** Of the random part of a temporary's name; the rest is a counter. */
@@ -247,16 +249,16 @@ export class DurableGroup {
   }
 
   #createTemporary(temporary: string, folder: string): number {
-    this.#ensureFolder(folder);
-    this.#descriptor ??= fs.openSync(this.#folder, fs.constants.O_RDONLY);
-    try {
-      return createExclusively(temporary, OBJECT_MODE);
-    } catch (error) {
-      if (systemErrorCode(error) !== 'ENOENT') throw error;
-      // Somebody removed the folder because it was empty.
-      this.#knownFolders.delete(folder);
+    for (let attempts = 1; ; attempts++) {
       this.#ensureFolder(folder);
-      return createExclusively(temporary, OBJECT_MODE);
+      this.#descriptor ??= fs.openSync(this.#folder, fs.constants.O_RDONLY);
+      try {
+        return createExclusively(temporary, OBJECT_MODE);
+      } catch (error) {
+        if (systemErrorCode(error) !== 'ENOENT' || attempts === MOST_ATTEMPTS) throw error;
+        // Somebody removed the folder because it was empty.
+        this.#knownFolders.delete(folder);
+      }
     }
   }
 
