@@ -301,7 +301,7 @@ export class ConfinedDir {
   }
 
   /** Gives a directory another name in `to`, where nothing has it. */
-  move(name: Uint8Array, to: ConfinedDir, newName: Uint8Array): void {
+  move(name: Uint8Array, to: { readonly fd: number }, newName: Uint8Array): void {
     checkEntryName(name);
     checkEntryName(newName);
     needed('remove', renameAt(this.fd, name, newName, to.fd));

@@ -3,20 +3,32 @@
  * directory, whose methods do all of it.
  */
 import { systemFailure } from '../os/system-error.node.ts';
-import type { ConfinedDir } from './confined-dir.node.ts';
 import { temporaryName } from './entry-name.ts';
+
+/** A confined directory, as far as it is needed here. */
+export interface Emptied {
+  readonly list: () => readonly Buffer[];
+  /** @returns false if a directory is there */
+  readonly unlink: (name: Uint8Array) => boolean;
+  readonly openIfDirectory: (name: Uint8Array) => Emptied | undefined;
+  /** @returns false if it is not empty */
+  readonly removeDirectory: (name: Uint8Array) => boolean;
+  readonly move: (name: Uint8Array, to: Emptied, newName: Uint8Array) => void;
+  readonly close: () => void;
+  readonly fd: number;
+}
 
 /** Directories held open at a time. */
 const MAX_DEPTH = 32;
 
 /** A directory that is being emptied, and what is left in it. */
 interface Removal {
-  readonly directory: ConfinedDir;
+  readonly directory: Emptied;
   readonly names: Buffer[];
 }
 
 /** What lies too deep is moved up to `top` meanwhile. @throws PipelineError without subject */
-export function emptyDirectory(top: ConfinedDir): void {
+export function emptyDirectory(top: Emptied): void {
   const stack: Removal[] = [];
   const moved: Buffer[] = [];
   let names = [...top.list()];
@@ -31,7 +43,7 @@ export function emptyDirectory(top: ConfinedDir): void {
   }
 }
 
-function removalStep(top: ConfinedDir, stack: Removal[], moved: Buffer[]): void {
+function removalStep(top: Emptied, stack: Removal[], moved: Buffer[]): void {
   const { directory, names } = stack[stack.length - 1];
   const name = names.pop();
   if (name === undefined) {
@@ -56,7 +68,7 @@ function removalStep(top: ConfinedDir, stack: Removal[], moved: Buffer[]): void 
 }
 
 /** What others put there meanwhile is an error, not a reason to go on for ever. */
-function removeEmptied(directory: ConfinedDir, name: Uint8Array | undefined): void {
+function removeEmptied(directory: Emptied, name: Uint8Array | undefined): void {
   if (name === undefined || directory.removeDirectory(name)) return;
   throw systemFailure('remove directory', 'ENOTEMPTY');
 }

@@ -205,7 +205,12 @@ function keepFile(
   if (old === undefined) return false;
   try {
     if (!hasContent(old.fd, content)) return false;
-    const isKept = keepOrChange({ ...old, onFat: false }, wantedOfSimple(entry), place, replay);
+    const isKept = keepOrChange(
+      { ...old, onFat: false },
+      wantedOfSimple(entry.type, entry),
+      place,
+      replay,
+    );
     if (isKept) tally.keptBytes += content.length;
     return isKept;
   } finally {

@@ -6,7 +6,6 @@ import type { CatarNode, NodeType, Xattr } from '../../formats/catar-events.ts';
 import { wantedAcls } from './apply-acl.node.ts';
 import { isRestoredXattr, type MetadataRules, restoredTime } from './apply-metadata.node.ts';
 import { type Attributes, PERMISSIONS, WRITE_BITS } from './attributes.node.ts';
-import type { SimpleEntry } from './simple-entry.node.ts';
 
 /** What is not restored is undefined, or not looked at according to the replay set. */
 export interface Wanted extends Attributes {
@@ -52,7 +51,11 @@ export function wantedOf(node: CatarNode, rules: MetadataRules): Wanted {
 
 const NO_XATTRS: readonly Xattr[] = [];
 
-export function wantedOfSimple({ type, owner, permissions, time }: SimpleEntry): Wanted {
+/** What has an owner, permissions and a time, and no other attributes. */
+export function wantedOfSimple(
+  type: 'file' | 'symlink',
+  { owner, permissions, time }: Attributes,
+): Wanted {
   return {
     type,
     owner,

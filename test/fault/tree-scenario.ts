@@ -5,7 +5,6 @@ import { runReference, succeed } from '../helpers/run-casync.ts';
 import { compareTrees, snapshotTree } from '../helpers/tree-snapshot.ts';
 import { randomBytes } from '../property/blobs.ts';
 import { randomFrom } from '../property/random.ts';
-import type { Scenario } from './scenarios.ts';
 
 const SMALL_COUNT = 60;
 const LARGE = 3_000_000;
@@ -74,10 +73,10 @@ function contentOf(node: string): string | undefined {
 }
 
 /** @param suffix of what is extracted: `.catar` or `.caidx` */
-export function extractOverTree(name: string, suffix: string): Scenario {
+export function extractOverTree(name: string, suffix: string) {
   return {
     name,
-    prepare: async (folder) => {
+    prepare: async (folder: string) => {
       for (const version of [0, 1]) makeVersion(join(folder, `expected/${version}`), version);
       const store = `--store=${join(folder, 'store.castr')}`;
       const extract = async (version: number, output: string) => {
@@ -88,15 +87,15 @@ export function extractOverTree(name: string, suffix: string): Scenario {
       await extract(0, 'output');
       await extract(1, 'expected/check');
     },
-    args: (folder) => {
+    args: (folder: string) => {
       const store = `--store=${join(folder, 'store.castr')}`;
       return [store, 'extract', join(folder, `1${suffix}`), join(folder, 'output')];
     },
-    afterKill: async (folder) => {
+    afterKill: async (folder: string) => {
       const versions = [0, 1].map((version) => join(folder, `expected/${version}`));
       return strangers(join(folder, 'output'), versions);
     },
-    afterSuccess: async (folder) =>
+    afterSuccess: async (folder: string) =>
       compareTrees(join(folder, 'expected/1'), join(folder, 'output')),
   };
 }
