@@ -25,4 +25,5 @@ export const {
   verify,
   clone,
   gc,
+  info,
 } = createRequire(import.meta.url)(bundles.LIBRARY);
