@@ -70,11 +70,16 @@ export async function gc(options: GcOptions): Promise<GcResult> {
     ...(waitMs === undefined ? {} : { waitMs }),
     ...(onWait ? { onWait } : {}),
   });
+  let result: GcResult;
   try {
-    return await new Collection(folder, options, lease).run();
-  } finally {
+    result = await new Collection(folder, options, lease).run();
+  } catch (error) {
     await lease.release();
+    throw error;
   }
+  if (await lease.release()) return result;
+  const reason = 'the lease was lost before the end: chunks of new indexes may have been removed';
+  throw new PipelineError('LEASE_LOST', { subject: folder, reason });
 }
 
 class Collection {
