@@ -1,22 +1,10 @@
-/** From archive events to archive bytes, and from bytes to a finished archive. */
-import type { CatarEvent } from '../../formats/catar-events.ts';
-import { CatarSerializer } from '../../formats/catar-serializer.ts';
+/** From a stream of bytes to a finished archive, or to its digest alone. */
 import type { ChunkId } from '../../formats/chunk-id.ts';
 import type { Digest } from '../../store/transforms.ts';
 import { throwIfAborted } from '../errors.ts';
 import { type ProgressSink, progressOf } from '../progress.ts';
 import { createBreather } from '../work/breathe.ts';
 import type { ByteSink } from './byte-sink.ts';
-
-/** The archive of the tree that `events` describe, in pieces that are valid until the next is taken. */
-export function* serializeTree(
-  events: Iterable<CatarEvent>,
-  featureFlags: bigint,
-): Generator<Uint8Array> {
-  const serializer = new CatarSerializer(featureFlags);
-  for (const event of events) yield* serializer.push(event);
-  serializer.end();
-}
 
 export interface WriteStreamOptions {
   readonly digest: Digest;

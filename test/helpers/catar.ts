@@ -54,3 +54,13 @@ export function plainEvents(events: readonly CatarEvent[]): CatarEvent[] {
 export function entered(events: readonly CatarEvent[]): readonly EnterEvent[] {
   return events.filter((event) => event.kind === 'enter');
 }
+
+/** The archive of the tree that `events` describe, in pieces that are valid until the next is taken. */
+export function* serializeTree(
+  events: Iterable<CatarEvent>,
+  featureFlags: bigint,
+): Generator<Uint8Array> {
+  const serializer = new CatarSerializer(featureFlags);
+  for (const event of events) yield* serializer.push(event);
+  serializer.end();
+}

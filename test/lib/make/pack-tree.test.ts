@@ -14,12 +14,12 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
-import { serializeTree } from '../../../lib/make/make.ts';
 import { type PackTreeOptions, packTree } from '../../../lib/make/pack-tree.node.ts';
 import type { PackEntries } from '../../../lib/make/packing.ts';
 import { walkTree } from '../../../lib/make/walk.node.ts';
 import { openJobPool } from '../../../lib/work/job-pool.node.ts';
 import { packEntries } from '../../../lib/work/jobs/pack-entries.node.ts';
+import { serializeTree } from '../../helpers/catar.ts';
 import { packedArchive, packHere, packNothing, packWhenever } from '../../helpers/packing.ts';
 import { requirement } from '../../helpers/requirements.ts';
 import { temporaryFolder } from '../../helpers/temporary-folder.ts';
