@@ -102,10 +102,10 @@ async function describe(
   run: Way['ours'],
   cwd: string,
   words: readonly string[] = [],
+  verbs: readonly string[] = ['mtree', 'digest', 'list'],
 ): Promise<Readonly<Record<string, string>>> {
   const shown: Record<string, string> = {};
-  for (const verb of ['mtree', 'digest', 'list'])
-    shown[verb] = await run([verb, ...words], { cwd });
+  for (const verb of verbs) shown[verb] = await run([verb, ...words], { cwd });
   return shown;
 }
 
@@ -164,12 +164,15 @@ async function roundTrip(
     ]);
     outputs.push('with-seed', 'with-links', 'by-reference');
   }
+  const verbs = isLong ? ['mtree', 'digest', 'list'] : ['mtree', 'digest'];
+  const look = (run: Way['ours'], name: string, words: readonly string[] = []) =>
+    describe(run, join(folder, name), words, verbs);
   const [expected, ...others] = await Promise.all([
-    describe(reference, join(folder, 'tree')),
-    describe(ours, join(folder, 'tree')),
-    describe(ours, join(folder, 'tree'), ['../x.catar']),
-    describe(ours, join(folder, 'tree'), [...stored, '../x.caidx']),
-    ...outputs.map((name) => describe(ours, join(folder, name))),
+    look(reference, 'tree'),
+    look(ours, 'tree'),
+    look(ours, 'tree', ['../x.catar']),
+    look(ours, 'tree', [...stored, '../x.caidx']),
+    ...outputs.map((name) => look(ours, name)),
   ]);
   t.is(expected.digest, archiveDigest);
   const names = ['tree', 'x.catar', 'x.caidx', ...outputs];
@@ -266,12 +269,16 @@ for (const asUser of [false, true]) {
       fs.writeFileSync(path, blob);
       const expected = plainDigest(path, digest);
       for (const compression of COMPRESSIONS) {
+        // All of them once; the compression hardly matters to what is there.
+        const oldBlobs = Object.entries(OLD_BLOBS).slice(
+          ...(compression === 'zstd' ? [0] : [3, 4]),
+        );
         const store = [`--store=${compression}.castr`, `--compression=${compression}`];
         t.is(await ours(['make', ...store, 'x.caibx', 'blob']), expected);
         t.is(await ours(['digest', ...store, 'x.caibx']), expected);
         t.is(await ours(['digest', 'blob']), expected);
         await Promise.all(
-          Object.entries(OLD_BLOBS).map(async ([what, make], i) => {
+          oldBlobs.map(async ([what, make], i) => {
             const old = make(blob);
             const output = join(folder, `${compression}-${i}`);
             const seed = `${output}-seed`;
