@@ -26,9 +26,10 @@ function isUsable(path: string): boolean {
 
 /**
  * A new file without a name: it is gone when its descriptor is closed, whatever happens.
+ * @param folder of {@link scratchFolder}
  * @throws PipelineError
  */
-export function openScratchFile(folder = scratchFolder()): number {
+export function openScratchFile(folder: string): number {
   const path = join(folder, `.casync-${randomBytes(8).toString('hex')}`);
   try {
     const descriptor = openSync(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, MODE);

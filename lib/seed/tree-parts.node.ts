@@ -7,7 +7,7 @@ import { closeSync, writeSync } from 'node:fs';
 import type { ContentReference } from '../make/held-folder.node.ts';
 import { type Folder, nameOf, pathOf } from '../make/held-folder.node.ts';
 import type { SpanPart } from '../make/span-window.node.ts';
-import { openScratchFile } from '../os/scratch-file.node.ts';
+import { openScratchFile, scratchFolder } from '../os/scratch-file.node.ts';
 import { systemFailure } from '../os/system-error.node.ts';
 import { ByteStrings } from './byte-strings.ts';
 import type { SeedPart } from './seed.ts';
@@ -33,7 +33,7 @@ export class TreeParts {
   readonly #folderPaths = new ByteStrings();
   #latest: { readonly reference: ContentReference; readonly number: number } | undefined;
   #folderNumbers = new WeakMap<Folder, number>();
-  readonly #scratch = openScratchFile();
+  readonly #scratch = openScratchFile(scratchFolder());
   readonly #buffer = new Uint8Array(BUFFER_LENGTH);
   #buffered = 0;
   /** Bytes of the scratch file that are written. */
