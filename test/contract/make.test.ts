@@ -1,4 +1,5 @@
 /** The command make: each output with each input, and every message (spec/command-line.md). */
+import { AS_ORDINARY_USER, ordinaryUserNeeds } from '../helpers/ordinary-user.ts';
 import { type Row, testRows } from './both.ts';
 
 const DIGEST = /^[0-9a-f]{64}\n$/;
@@ -213,10 +214,10 @@ const messages: readonly Row[] = [
   },
   {
     law: 'input that may not be read',
-    needs: { root: true, commands: ['setpriv'] },
+    needs: ordinaryUserNeeds(),
     before: 'chmod 0 blob; chmod 777 . ..',
     args: ['make', '--store=z.castr', 'y.caibx', 'blob'],
-    shell: 'exec setpriv --reuid=65534 --regid=65534 --clear-groups "$@" </dev/null',
+    shell: `exec ${AS_ORDINARY_USER.join(' ')} "$@" </dev/null`,
     both: { stdout: '', stderr: 'Failed to open blob: Permission denied\n' },
     ours: { status: 16 },
     reference: { status: 1 },

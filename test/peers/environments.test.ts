@@ -3,10 +3,11 @@
  * or missing standard streams, variables and rights. Each row also runs with the reference.
  */
 import { type Row, testRows } from '../contract/both.ts';
+import { AS_ORDINARY_USER, ordinaryUserNeeds } from '../helpers/ordinary-user.ts';
 
 const DONE = { status: 0, stdout: '', stderr: '', after: '' } as const;
-const USER = 'setpriv --reuid=65534 --regid=65534 --clear-groups';
-const AS_USER = { root: true, commands: ['setpriv'] };
+const USER = AS_ORDINARY_USER.join(' ');
+const AS_USER = ordinaryUserNeeds();
 
 /** Runs the words behind it where they seem to run as root. */
 const INTERPOSERS = [
@@ -38,7 +39,7 @@ const underFake: readonly Row[] = INTERPOSERS.flatMap(({ name, start, commands }
   ['', `${USER} `].flatMap((prefix): Row[] => {
     const who = prefix === '' ? 'root' : 'an ordinary user';
     const shared = {
-      needs: { root: true, commands: [...commands, 'setpriv', 'setfattr'] },
+      needs: { ...AS_USER, commands: [...commands, 'setpriv', 'setfattr'] },
       before: 'chmod 777 . ..',
     };
     return ['0', '2'].flatMap((workers): Row[] => [

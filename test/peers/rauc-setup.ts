@@ -15,6 +15,7 @@ import {
 import { delimiter, join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 import { noise } from '../helpers/golden.ts';
+import { AS_ORDINARY_USER, ORDINARY_USER } from '../helpers/ordinary-user.ts';
 import { CASYNC } from '../helpers/run-casync.ts';
 import { temporaryFolder } from '../helpers/temporary-folder.ts';
 
@@ -32,7 +33,6 @@ export type Program = 'ours' | 'reference';
 
 /** Bytes of a slot; more than an image has. */
 const SLOT_BYTES = 24 * 1024 * 1024;
-const USER = 65534;
 
 /** A folder with key, certificate and the content of a bundle: an image and a tar file. */
 export interface Workshop {
@@ -71,7 +71,7 @@ export function openWorkshop(
   execFileSync('sh', ['-ec', PREPARE], { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] });
   if (asUser) {
     chmodSync(join(folder, '..'), 0o755);
-    execFileSync('chown', ['-R', `${USER}:${USER}`, folder]);
+    execFileSync('chown', ['-R', `${ORDINARY_USER}:${ORDINARY_USER}`, folder]);
   }
   return {
     folder,
@@ -112,8 +112,12 @@ function environmentOf(folder: string, program: Program): NodeJS.ProcessEnv {
 }
 
 function runScript(folder: string, program: Program, script: string, asUser: boolean): string {
-  const user = ['setpriv', `--reuid=${USER}`, `--regid=${USER}`, '--clear-groups'];
-  const [file, ...args] = [...(asUser ? user : []), 'bash', '-ec', `exec 2>&1; ${script}`];
+  const [file, ...args] = [
+    ...(asUser ? AS_ORDINARY_USER : []),
+    'bash',
+    '-ec',
+    `exec 2>&1; ${script}`,
+  ];
   try {
     return execFileSync(file, args, {
       cwd: folder,

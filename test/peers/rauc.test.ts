@@ -5,6 +5,7 @@ import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { noise } from '../helpers/golden.ts';
+import { ordinaryUserNeeds } from '../helpers/ordinary-user.ts';
 import { requirement } from '../helpers/requirements.ts';
 import {
   hasSquashfs,
@@ -56,7 +57,8 @@ for (const format of ['plain', 'verity'] as const) {
   for (const asUser of [false, true]) {
     const who = asUser ? 'an ordinary user' : 'root';
     test(`a ${format} bundle is converted by ${who} as with the reference`, (t) => {
-      if (!requirement(t, { root: true, commands: [...RAUC_COMMANDS, 'setpriv'] })) return;
+      const needs = asUser ? ordinaryUserNeeds() : { root: true };
+      if (!requirement(t, { ...needs, commands: [...RAUC_COMMANDS, 'setpriv'] })) return;
       const workshop = openWorkshop(t, format, asUser);
       makeBundle(workshop);
       for (const program of PROGRAMS) convert(workshop, program);

@@ -9,6 +9,7 @@ import * as fs from 'node:fs';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { noise } from '../helpers/golden.ts';
+import { AS_ORDINARY_USER, ORDINARY_USER, ordinaryUserNeeds } from '../helpers/ordinary-user.ts';
 import { requirement } from '../helpers/requirements.ts';
 import {
   CASYNC,
@@ -23,10 +24,8 @@ const DIGESTS = ['sha256', 'sha512-256'] as const;
 const COMPRESSIONS = ['zstd', 'xz', 'gzip'] as const;
 type DigestName = (typeof DIGESTS)[number];
 
-const USER = 65534;
-const AS_USER = ['setpriv', `--reuid=${USER}`, `--regid=${USER}`, '--clear-groups'];
 const NEEDS = {
-  root: true,
+  ...ordinaryUserNeeds(),
   commands: ['casync', 'setpriv', 'setfacl', 'setfattr', 'chattr', 'mkfifo', 'mknod', 'python3'],
 };
 
@@ -70,13 +69,13 @@ function openWay(t: ExecutionContext, { asUser, verbose, digest }: WayOptions): 
   fs.mkdirSync(folder);
   const script = [...COMMON, ...(asUser ? [] : PRIVILEGED)].join('; ');
   fs.chmodSync(join(folder, '..'), 0o755);
-  if (asUser) fs.chownSync(folder, USER, USER);
+  if (asUser) fs.chownSync(folder, ORDINARY_USER, ORDINARY_USER);
   const shell = ['bash', '-ec', `${script}; ${TIMES}`];
-  const [file, ...args] = asUser ? [...AS_USER, ...shell] : shell;
+  const [file, ...args] = asUser ? [...AS_ORDINARY_USER, ...shell] : shell;
   execFileSync(file, args, { cwd: folder, stdio: ['ignore', 'ignore', 'inherit'] });
   const features = asUser ? ['--without=privileged'] : [];
   const words = [EVERYTHING, `--digest=${digest}`, ...features];
-  const wrapper = asUser ? { wrapper: AS_USER } : {};
+  const wrapper = asUser ? { wrapper: AS_ORDINARY_USER } : {};
   const run = (program: typeof runCasync, more: readonly string[]) => {
     return async (given: readonly string[], options: RunOptions = {}): Promise<string> => {
       const running = program([...more, ...words, ...given], {
@@ -285,7 +284,7 @@ for (const asUser of [false, true]) {
             if (old !== undefined) {
               for (const file of [output, seed]) {
                 fs.writeFileSync(file, old);
-                fs.chownSync(file, asUser ? USER : 0, asUser ? USER : 0);
+                fs.chownSync(file, asUser ? ORDINARY_USER : 0, asUser ? ORDINARY_USER : 0);
               }
             }
             const seeds = old === undefined ? [] : [`--seed=${seed}`];
