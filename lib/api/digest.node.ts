@@ -124,8 +124,7 @@ async function digestTree(
   const flags = expectedFlags === undefined ? {} : { expectedFlags };
   const reading = { signal, onProgress, breathe: createBreather(), ...flags };
   if (path.length === 0) {
-    const handle = createEntryTeller(options);
-    return digestArchive(source, createDigest, { ...reading, onEvent: handle });
+    return digestArchive(source, createDigest, { ...reading, onEvent: createEntryTeller(options) });
   }
   const located = await locateNode(source, path, reading);
   const { type, featureFlags, size } = located.node;

@@ -42,14 +42,20 @@ export function createEntryTeller(
   parent: Uint8Array = NO_PATH,
 ): (event: CatarEvent) => undefined {
   const tracker = new PathTracker();
+  let isFirst = true;
   let sink: EntrySink | undefined;
   return (event) => {
+    if (isFirst && event.kind === 'enter') {
+      isFirst = false;
+      sink = entriesThenFeatures(events, event.node.featureFlags, parent);
+    }
+    // Whole archives come by; most callers do not want to know of entries.
+    if (sink === undefined) return undefined;
     if (event.kind === 'enter') {
       tracker.enter(event.name);
-      if (tracker.depth === 1) sink = entriesThenFeatures(events, event.node.featureFlags, parent);
-      if (sink !== undefined) sink(tracker.path, 'begin');
+      sink(tracker.path, 'begin');
     } else if (event.kind === 'leave') {
-      if (sink !== undefined) sink(tracker.path, 'end');
+      sink(tracker.path, 'end');
       tracker.leave();
     }
     return undefined;

@@ -1,6 +1,5 @@
 /** The bytes of a blob: a regular file, a block device or a stream (spec/formats/chunker.md, "Sources"). */
 import { createReadStream, fstatSync, readFileSync, readSync } from 'node:fs';
-import { Socket } from 'node:net';
 import { addAbortSignal, type Readable } from 'node:stream';
 import { PipelineError, throwIfAborted } from '../errors.ts';
 import { nextData } from '../os/holes.node.ts';
@@ -65,7 +64,7 @@ export async function* readDescriptor(
   descriptor: number,
   { label, signal }: DescriptorOptions,
 ): AsyncGenerator<Uint8Array> {
-  const stream = openReadable(descriptor);
+  const stream = await openReadable(descriptor);
   if (signal) addAbortSignal(signal, stream);
   try {
     yield* stream;
@@ -75,10 +74,14 @@ export async function* readDescriptor(
   }
 }
 
-function openReadable(descriptor: number): Readable {
+async function openReadable(descriptor: number): Promise<Readable> {
   if (descriptor === STDIN) return process.stdin;
   const stats = fstatSync(descriptor);
-  if (stats.isFIFO() || stats.isSocket()) return new Socket({ fd: descriptor, writable: false });
+  if (stats.isFIFO() || stats.isSocket()) {
+    // Rarely needed, and slow to load.
+    const { Socket } = await import('node:net');
+    return new Socket({ fd: descriptor, writable: false });
+  }
   return createReadStream('', { fd: descriptor, autoClose: false });
 }
 

@@ -106,8 +106,11 @@ export async function readSubtree(
   { childrenOnly = false, ...options }: ReadSubtreeOptions = {},
 ): Promise<void> {
   const { skipPayloads: _, ...locating } = options;
-  const isPart = path.length > 0 || childrenOnly;
-  const lookup = isPart ? await lookUp(source, path, locating) : undefined;
+  if (path.length === 0 && !childrenOnly) {
+    await readArchive(source, unstoppable(handle), options);
+    return;
+  }
+  const lookup = await lookUp(source, path, locating);
   if (lookup === undefined) {
     const events = selectSubtree(path, childrenOnly ? withoutGrandchildren(handle) : handle);
     await readArchive(source, events.handle, options);
@@ -117,7 +120,7 @@ export async function readSubtree(
   const { tree, found } = lookup;
   if (childrenOnly) return readChildren(tree, found, handle);
   const { name, depth, start, end } = found;
-  await readArchive(source, (event) => handle(event)?.then(() => undefined), {
+  await readArchive(source, unstoppable(handle), {
     ...options,
     start: { offset: start, name, depth },
     end,
@@ -125,6 +128,10 @@ export async function readSubtree(
 }
 
 type SubtreeHandler = (event: CatarEvent) => Promise<void> | undefined;
+
+function unstoppable(handle: SubtreeHandler): EventHandler {
+  return (event) => handle(event)?.then(() => undefined);
+}
 
 async function readChildren(
   tree: TreeLookup,
