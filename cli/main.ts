@@ -8,7 +8,7 @@ import type { Context } from './context.ts';
 import { EXIT_DONE, EXIT_FAILED, exitCodeOf } from './exit-codes.ts';
 import { GetoptError } from './getopt.ts';
 import { defaultOptions, type Options } from './options.ts';
-import { openOutput, ReaderGone, writeAll } from './output.ts';
+import { openOutput, writeAll } from './output.ts';
 import { parseCommandLine, type Request } from './program.ts';
 import { openProgress, type Progress } from './progress.ts';
 import { checkArgumentsAreUtf8 } from './raw-arguments.ts';
@@ -113,7 +113,7 @@ export async function main(program: string, argv: readonly string[]): Promise<nu
     progress = await openProgress(options, say);
     return await run(request, options, progress, (message) => complain(message));
   } catch (error) {
-    if (error instanceof ReaderGone) return EXIT_DONE;
+    if (isCasError(error) && error.code === 'READER_GONE') return EXIT_DONE;
     if (isCasError(error) && error.code === 'ABORTED') {
       complain('Got exit signal, quitting.', LEVEL_INFO);
     } else {

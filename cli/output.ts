@@ -3,24 +3,21 @@
  * Node's own streams report a full disk or a closed pipe too late or not at all.
  */
 import { writeSync } from 'node:fs';
-import { CasError } from '../formats/errors.ts';
+import { PipelineError } from '../lib/errors.ts';
 import { systemFailure } from '../lib/os/system-error.node.ts';
 
 const BUFFER_LENGTH = 65536;
 const RETRY_AFTER_MS = 2;
 
-/** Raised when the reader of our output has gone; ends the run without a message. */
-export class ReaderGone extends CasError {
-  constructor() {
-    super('READER_GONE', { subject: 'standard output', reason: 'Broken pipe' });
-    this.name = 'ReaderGone';
-  }
+/** The reader of our output has gone; that ends the run without a message. */
+function readerGone(): PipelineError {
+  return new PipelineError('READER_GONE', { subject: 'standard output', reason: 'Broken pipe' });
 }
 
 /** Somewhere results go. Text is buffered until `flush`. */
 export interface Output {
   write(text: string | Uint8Array): void;
-  /** @throws ReaderGone | PipelineError */
+  /** @throws PipelineError */
   flush(): void;
 }
 
@@ -31,7 +28,7 @@ export function writeAll(descriptor: number, bytes: Uint8Array): void {
       offset += writeSync(descriptor, bytes, offset);
     } catch (error) {
       const code = (error as NodeJS.ErrnoException).code;
-      if (code === 'EPIPE' || code === 'ECONNRESET') throw new ReaderGone();
+      if (code === 'EPIPE' || code === 'ECONNRESET') throw readerGone();
       if (code !== 'EAGAIN') throw systemFailure('write', error, 'standard output');
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, RETRY_AFTER_MS);
     }

@@ -64,7 +64,7 @@ export function checkReportDescriptor(option: string, descriptor: number): void 
   if (isInternal(descriptor)) throw refuse('Bad file descriptor');
 }
 
-/** @throws ReaderGone | PipelineError */
+/** @throws PipelineError */
 export function writeJsonLine(descriptor: number, value: object): void {
   writeAll(descriptor, Buffer.from(`${JSON.stringify(value)}\n`));
 }

@@ -14,13 +14,24 @@ function mainStore(index: string, { options, environment }: Context): string {
   return index === STANDARD_STREAM ? DEFAULT_STORE : defaultStore(index);
 }
 
-/** @param index word that names the index */
-export function storeOptions(index: string, context: Context): StoreOptions {
+/**
+ * @param index word that names the index
+ * @param use stores that chunks are only read from do not matter to who writes
+ */
+export function storeOptions(
+  index: string,
+  context: Context,
+  use: 'read' | 'write' = 'read',
+): StoreOptions {
   const { options, environment } = context;
+  const extraStores = options.extraStores.filter((store) => store !== '');
+  if (use === 'read' && extraStores.length < options.extraStores.length) {
+    context.warn('Failed to add extra store , ignoring: No such file or directory');
+  }
   const suffix = environment.CASYNC_COMPRESSED_CHUNK_SUFFIX;
   return {
     store: mainStore(index, context),
-    extraStores: options.extraStores,
+    extraStores,
     compression: options.compression,
     sync: options.sync,
     ...(suffix ? { suffix } : {}),

@@ -21,6 +21,8 @@ export type PipelineErrorCode =
   /** The platform or an absent optional part cannot do what is needed. */
   | 'UNSUPPORTED'
   | 'ABORTED'
+  /** Nobody reads the stream any more that an output goes to. */
+  | 'READER_GONE'
   | 'USAGE';
 
 export class PipelineError extends CasError {

@@ -76,7 +76,7 @@ export async function make(words: readonly string[], context: Context): Promise<
   const result = await synchronize(() =>
     makeResult({
       ...inputOf(input),
-      ...storeOptions(output, context),
+      ...storeOptions(output, context, 'write'),
       ...folderOptions(context),
       ...entryLines(context, VERBS),
       ...featureLines(context),

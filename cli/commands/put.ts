@@ -37,7 +37,7 @@ export async function put(words: readonly string[], context: Context): Promise<v
   const result = await synchronize(() =>
     putResult({
       ...inputOf(input, 'named'),
-      ...storeOptions(output, context),
+      ...storeOptions(output, context, 'write'),
       ...folderOptions(context),
       output: output === STANDARD_STREAM ? STDOUT : localPath(output),
       kind,

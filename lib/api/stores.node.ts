@@ -31,6 +31,13 @@ export function mainStore({ store }: StoreOptions, index: string | undefined): s
 }
 
 function describe(locator: string, digest: DigestName, options: StoreOptions) {
+  // Not the current folder: scripts come here with variables that are not set.
+  if (locator === '') {
+    throw new PipelineError('USAGE', {
+      subject: 'Failed to set store',
+      reason: 'Invalid argument',
+    });
+  }
   const { compression = 'zstd', sync = 'group', suffix = DEFAULT_SUFFIX } = options;
   return { folder: localPath(locator), digests: [digest], compression, suffix, sync };
 }

@@ -1,11 +1,12 @@
 /** Writing all of a buffer off the main thread, also to pipes. Used by outputs of make and extract. */
 import { write } from 'node:fs';
+import { PipelineError } from '../errors.ts';
 import { systemFailure } from './system-error.node.ts';
 
 /**
  * Writes all of `bytes`, however often the system takes only a part.
  * @param position offset in the file, or null for the current position of a stream.
- * @throws PipelineError without subject
+ * @throws PipelineError without subject; `READER_GONE` of a pipe or socket
  */
 export async function writeFully(
   fd: number,
@@ -27,7 +28,13 @@ function writeSome(fd: number, bytes: Uint8Array, position: number | null): Prom
     write(fd, bytes, 0, bytes.length, position, (error, count) => {
       if (error === null) resolve(count);
       else if (error.code === 'EAGAIN') setTimeout(resolve, RETRY_MS, 0);
-      else reject(systemFailure('write', error));
+      else reject(writeFailure(error));
     });
   });
+}
+
+function writeFailure(error: NodeJS.ErrnoException): PipelineError {
+  const failure = systemFailure('write', error);
+  if (error.code !== 'EPIPE' && error.code !== 'ECONNRESET') return failure;
+  return new PipelineError('READER_GONE', { step: 'write', reason: failure.reason, cause: error });
 }
