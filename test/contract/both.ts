@@ -219,3 +219,14 @@ export function testRows(rows: readonly Row[]): void {
     });
   }
 }
+
+/** Shell words that remove all chunks of an index from a store but the first and last ones. */
+export function removeMiddle(index: string, store: string): string {
+  const script = [
+    'import os, sys',
+    'table = open(sys.argv[1], "rb").read()[64:-40]',
+    'ids = [table[at + 8:at + 40].hex() for at in range(0, len(table), 40)]',
+    'for id in ids[10:-10]: os.remove(f"{sys.argv[2]}/{id[:4]}/{id}.cacnk")',
+  ];
+  return `python3 -c '${script.join('\n')}' ${index} ${store}`;
+}

@@ -49,6 +49,32 @@ const output: readonly Row[] = ['list tree', 'mtree tree', 'digest tree', 'make 
   }),
 );
 
+const reader: readonly Row[] = [
+  ...['list tree', 'mtree tree', 'stat tree', 'digest tree', '--help', 'list x.caidx'].map(
+    (words): Row => ({
+      law: `a reader that has gone before the first word is no failure: ${words}`,
+      args: words.split(' '),
+      shell: 'set -o pipefail; "$@" </dev/null 2>err | exec true; echo $?; exit 0',
+      after: 'cat err',
+      both: { status: 0, stdout: '0\n', after: '' },
+    }),
+  ),
+  ...['make - tree', 'extract x.caibx -'].map(
+    (words): Row => ({
+      law: `a reader that has enough is no failure worth a message: ${words}`,
+      args: words.split(' '),
+      shell: '"$@" </dev/null 2>err | head -c 10 >/dev/null; exit 0',
+      after: 'cat err',
+      ours: { status: 0, stdout: '', after: '' },
+      reference: {
+        status: 0,
+        stdout: '',
+        after: /^(Failed to run synchronizer: Broken pipe|Output is neither.*|)\n?$/,
+      },
+    }),
+  ),
+];
+
 const rest: readonly Row[] = [
   {
     law: 'no input with -v make',
@@ -126,4 +152,4 @@ const rest: readonly Row[] = [
   },
 ];
 
-testRows([...digests, ...output, ...rest]);
+testRows([...digests, ...output, ...reader, ...rest]);

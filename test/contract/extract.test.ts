@@ -1,5 +1,5 @@
 /** The command extract: each input with each output, and every message (spec/command-line.md). */
-import { type Row, testRows } from './both.ts';
+import { type Row, removeMiddle, testRows } from './both.ts';
 
 const SAME_BLOB = { status: 0, stdout: '', stderr: '', after: '' } as const;
 const A_FOLDER = 'Output is a directory, but attempted to extract blob index. Refusing.';
@@ -337,6 +337,69 @@ const sources: readonly Row[] = [
       stderr: 'Failed to add seed nothing, ignoring: No such file or directory\n',
       after: '',
     },
+  },
+  {
+    law: 'a further store without a name is said and ignored',
+    args: ['extract', '--extra-store=', 'x.caibx', 'y'],
+    after: 'cmp blob y',
+    both: {
+      status: 0,
+      stdout: '',
+      stderr: 'Failed to add extra store , ignoring: No such file or directory\n',
+      after: '',
+    },
+  },
+  {
+    law: 'a store without a name is an error',
+    args: ['extract', '--store=', 'x.caibx', 'y'],
+    both: 'Failed to set store: Invalid argument',
+  },
+  {
+    law: 'what is immutable stays, and is a failure',
+    needs: { root: true, commands: ['chattr'] },
+    before: 'cp -a tree out; echo old >out/a; chattr +i out/a',
+    args: ['extract', 'x.caidx', 'out'],
+    after: 'cat out/a; chattr -i out/a',
+    both: { stdout: '', after: 'old\n' },
+    ours: {
+      status: 16,
+      stderr: /^Failed to run synchronizer: .*out\/a: .*immutable.*--undo-immutable=yes/,
+    },
+    reference: { status: 1, stderr: 'Failed to run synchronizer: Operation not permitted\n' },
+  },
+  {
+    law: 'what is immutable is replaced with --undo-immutable=yes',
+    needs: { root: true, commands: ['chattr'] },
+    before: 'cp -a tree out; echo old >out/a; echo more >out/more; chattr +i out/a out/more',
+    args: ['extract', '--undo-immutable=yes', 'x.caidx', 'out'],
+    after: `${SHOW('out')}; chattr -f -i out/*`,
+    both: { status: 0, stdout: '', stderr: '' },
+  },
+  {
+    law: 'zeros become holes',
+    before: 'truncate -s 3M long; cat short >>long; casync make z.caibx long >/dev/null',
+    args: ['extract', 'z.caibx', 'y'],
+    after: 'cmp long y; test $(stat -c %b y) -lt 100',
+    both: SAME_BLOB,
+  },
+  {
+    law: 'zeros are written with --punch-holes=no',
+    before: 'truncate -s 3M long; cat short >>long; casync make z.caibx long >/dev/null',
+    args: ['extract', '--punch-holes=no', '--reflink=no', 'z.caibx', 'y'],
+    after: 'cmp long y; test $(stat -c %b y) -gt 6000',
+    both: SAME_BLOB,
+  },
+  {
+    law: 'of an index only the chunks are read that a part of it needs',
+    needs: { commands: ['python3'] },
+    before: [
+      'mkdir many; head -c 4000000 /dev/urandom >many/large; echo small >many/z',
+      'casync make --store=m.castr big.caidx many >/dev/null',
+      removeMiddle('big.caidx', 'm.castr'),
+    ].join('; '),
+    args: ['extract', '--store=m.castr', 'big.caidx', 'out', 'z'],
+    after: 'cat out/z',
+    both: { status: 0, stdout: '', stderr: '', after: 'small\n' },
   },
   {
     law: 'a further store that is not there does not matter',

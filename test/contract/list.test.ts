@@ -1,5 +1,5 @@
 /** The commands list, mtree and stat: inputs, outputs, messages (spec/command-line.md). */
-import { type Row, testRows } from './both.ts';
+import { type Row, removeMiddle, testRows } from './both.ts';
 
 const VERBS = ['list', 'mtree', 'stat'] as const;
 const UTC = { TZ: 'UTC' };
@@ -284,13 +284,13 @@ const options: readonly Row[] = [
   },
   {
     law: 'list of an index needs the chunks of metadata only',
-    args: ['list', 'big.caidx'],
+    needs: { commands: ['python3'] },
+    args: ['list', '--store=m.castr', 'big.caidx'],
     before: [
-      'mkdir many; head -c 9000000 /dev/urandom >many/large; : >many/z',
+      'mkdir many; head -c 4000000 /dev/urandom >many/large; : >many/z',
       'casync make --store=m.castr big.caidx many >/dev/null',
+      removeMiddle('big.caidx', 'm.castr'),
     ].join('; '),
-    shell:
-      'ls -S m.castr/*/* | head -5 | while read f; do rm $f; done; exec "$@" --store=m.castr </dev/null',
     both: { status: 0, stdout: /^.* \.\n.* large\n.* z\n$/, stderr: '' },
   },
   ...VERBS.slice(0, 2).map(

@@ -239,6 +239,12 @@ const messages: readonly Row[] = [
 /** What is said when the work itself fails: the reason stays, the thing is named before it. */
 const failures: readonly Row[] = [
   {
+    law: 'a store without a name (it is not the current folder)',
+    args: ['make', '--store=', 'y.caibx', 'short'],
+    after: 'ls',
+    both: 'Failed to set store: Invalid argument',
+  },
+  {
     law: 'an output in a folder that is not there',
     args: ['make', 'nowhere/y.caidx', '--store=z.castr', 'tree'],
     both: { stdout: '' },
