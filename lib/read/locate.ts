@@ -107,7 +107,7 @@ export async function readSubtree(
 ): Promise<void> {
   const { skipPayloads: _, ...locating } = options;
   if (path.length === 0 && !childrenOnly) {
-    await readArchive(source, unstoppable(handle), options);
+    await readArchive(source, untilRootEnds(handle), options);
     return;
   }
   const lookup = await lookUp(source, path, locating);
@@ -131,6 +131,18 @@ type SubtreeHandler = (event: CatarEvent) => Promise<void> | undefined;
 
 function unstoppable(handle: SubtreeHandler): EventHandler {
   return (event) => handle(event)?.then(() => undefined);
+}
+
+/** Behind the end of the root there is nothing that anybody wants to know. */
+function untilRootEnds(handle: SubtreeHandler): EventHandler {
+  let depth = 0;
+  return (event) => {
+    if (event.kind === 'enter') depth += 1;
+    else if (event.kind === 'leave') depth -= 1;
+    const pause = handle(event);
+    if (depth > 0) return pause?.then(() => undefined);
+    return pause === undefined ? 'stop' : pause.then(() => 'stop');
+  };
 }
 
 async function readChildren(
