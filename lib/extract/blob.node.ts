@@ -15,7 +15,7 @@ import { openBlockTarget } from './open-target.node.ts';
 import { takeFromFile } from './take-from-file.node.ts';
 import type { BlockTarget } from './target.ts';
 
-/** How folders are read that are seeds, and the rest. */
+/** What else an extraction needs to know. */
 export interface ExtractBlobOptions extends OpenSeedsOptions {
   /** Stores, asked in this order. */
   readonly stores: readonly LocalStoreDescription[];
@@ -31,6 +31,8 @@ export interface ExtractBlobOptions extends OpenSeedsOptions {
 }
 
 /**
+ * Puts the blob behind `index` together. After a failure an older file is as it was, and nothing new is
+ * left; a device or stream keeps what was written.
  * @param output path, or a descriptor open for writing
  * @throws ChunkMissing | ChunkDamaged | StorageError | PipelineError
  */
