@@ -32,7 +32,7 @@ const NEEDS = {
 /** What everybody can make. */
 const COMMON = [
   'mkdir -p tree/folder/deeper tree/empty "tree/with blank"',
-  'head -c 3000000 /dev/urandom >tree/large; : >tree/folder/none; echo text >tree/folder/deeper/f',
+  'head -c 1200000 /dev/urandom >tree/large; : >tree/folder/none; echo text >tree/folder/deeper/f',
   'echo blank >"tree/with blank/a b"; echo umlaut >tree/ümläut; ln -s folder/none tree/link',
   'ln -s "nowhere at all" tree/folder/dangling; mkfifo tree/fifo; ln tree/large tree/folder/again',
   'truncate -s 5M tree/sparse; echo end >>tree/sparse; seq 20000 >tree/numbers',
