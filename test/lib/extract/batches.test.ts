@@ -1,5 +1,5 @@
 /** Entries in batches, with threads that answer when the test wants (lib/extract/batch-sink.node.ts). */
-import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { CatarParser } from '../../../formats/catar-parser.ts';
@@ -14,6 +14,7 @@ import {
   type RestoreOutput,
   restoreEntries,
 } from '../../../lib/work/jobs/restore-entries.node.ts';
+import { descriptorCount } from '../../helpers/descriptors.ts';
 import { testEveryWay } from '../../helpers/every-way.ts';
 import { extractArchive } from '../../helpers/extract-tree.ts';
 import { noise } from '../../helpers/golden.ts';
@@ -88,18 +89,6 @@ async function outcome(promise: Promise<unknown> | undefined): Promise<unknown> 
   } catch (error) {
     return error;
   }
-}
-
-/** Descriptors of this process that lead into the folder. */
-function descriptorCount(folder: string): number {
-  return readdirSync('/proc/self/fd').filter((fd) => {
-    try {
-      return readlinkSync(`/proc/self/fd/${fd}`).startsWith(folder);
-    } catch {
-      // Closed since it was listed.
-      return false;
-    }
-  }).length;
 }
 
 test.serial(

@@ -14,6 +14,7 @@ import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { ConfinedDir } from '../../../lib/extract/confined-dir.node.ts';
 import { temporaryName } from '../../../lib/extract/entry-name.ts';
+import { descriptorCount } from '../../helpers/descriptors.ts';
 import { temporaryFolder } from '../../helpers/temporary-folder.ts';
 import { canaryTree } from '../../helpers/tree-snapshot.ts';
 
@@ -163,7 +164,7 @@ test('a tree deeper than there are descriptors is removed', (t) => {
 
 test('all descriptors are given back', (t) => {
   const folder = temporaryFolder(t);
-  const before = readdirSync('/proc/self/fd').length;
+  const before = descriptorCount(folder);
   const root = ConfinedDir.open(folder);
   mkdirSync(join(folder, 'name'));
   fill(join(folder, 'name'), '/nonexistent');
@@ -171,7 +172,7 @@ test('all descriptors are given back', (t) => {
   writeFileSync(join(folder, 'file'), '');
   root.lstat(Buffer.from('file'));
   root.close();
-  t.is(readdirSync('/proc/self/fd').length, before);
+  t.is(descriptorCount(folder), before);
 });
 
 test('attributes are those of the entry itself', (t) => {

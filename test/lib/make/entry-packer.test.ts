@@ -5,7 +5,6 @@ import {
   closeSync,
   mkdirSync,
   openSync,
-  readdirSync,
   symlinkSync,
   truncateSync,
   utimesSync,
@@ -14,6 +13,7 @@ import {
 import { join } from 'node:path';
 import test from 'ava';
 import { EntryPacker, FULL, LEFT } from '../../../lib/make/entry-packer.node.ts';
+import { descriptorCount } from '../../helpers/descriptors.ts';
 import { temporaryFolder } from '../../helpers/temporary-folder.ts';
 
 const FEATURE_FLAGS = 0xb0000001ffeffe26n;
@@ -79,8 +79,8 @@ for (const [what, change] of Object.entries(CHANGES)) {
       change(join(folder, 'file'));
       Uint8Array.prototype.set.call(out, records, offset);
     };
-    const openCount = readdirSync('/proc/self/fd').length;
+    const openCount = descriptorCount(folder);
     t.is(pack('file', out), LEFT);
-    t.is(readdirSync('/proc/self/fd').length, openCount);
+    t.is(descriptorCount(folder), openCount);
   });
 }

@@ -5,7 +5,6 @@ import {
   appendFileSync,
   chmodSync,
   mkdirSync,
-  readdirSync,
   renameSync,
   rmSync,
   symlinkSync,
@@ -20,6 +19,7 @@ import { walkTree } from '../../../lib/make/walk.node.ts';
 import { openJobPool } from '../../../lib/work/job-pool.node.ts';
 import { packEntries } from '../../../lib/work/jobs/pack-entries.node.ts';
 import { serializeTree } from '../../helpers/catar.ts';
+import { descriptorCount } from '../../helpers/descriptors.ts';
 import { packedArchive, packHere, packNothing, packWhenever } from '../../helpers/packing.ts';
 import { requirement } from '../../helpers/requirements.ts';
 import { temporaryFolder } from '../../helpers/temporary-folder.ts';
@@ -295,7 +295,7 @@ test.serial('whatever ends it, nothing stays open, and no job is left behind', a
     mkdirSync(join(root, `${i}/deep`), { recursive: true });
     writeFileSync(join(root, `${i}/deep/file`), 'x');
   }
-  const openCount = () => readdirSync('/proc/self/fd').length;
+  const openCount = () => descriptorCount(root);
   const before = openCount();
   const runWhenever = packWhenever(randomFrom(3));
   let running = 0;

@@ -5,7 +5,6 @@ import {
   closeSync,
   mkdirSync,
   openSync,
-  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -19,6 +18,7 @@ import type { CatarEvent, EnterEvent } from '../../../formats/catar-events.ts';
 import { CatarSerializer } from '../../../formats/catar-serializer.ts';
 import type { WalkOptions } from '../../../lib/make/folder-reader.node.ts';
 import { walkTree } from '../../../lib/make/walk.node.ts';
+import { descriptorCount } from '../../helpers/descriptors.ts';
 import { loopMount, loopMountNeeds } from '../../helpers/loop-mount.ts';
 import { requirement } from '../../helpers/requirements.ts';
 import { temporaryFolder } from '../../helpers/temporary-folder.ts';
@@ -116,7 +116,7 @@ test('a walk that ends early or fails leaves nothing open', (t) => {
   const root = temporaryFolder(t);
   mkdirSync(join(root, 'a/b/c'), { recursive: true });
   writeFileSync(join(root, 'a/b/c/file'), 'x');
-  const openCount = () => readdirSync('/proc/self/fd').length;
+  const openCount = () => descriptorCount(root);
   const before = openCount();
   for (let i = 0; i < 20; i++) {
     for (const event of walk(root)) if (event.kind === 'data') break;
