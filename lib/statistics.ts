@@ -29,6 +29,8 @@ export interface MakeStatistics {
   readonly totalMs: number;
 }
 
+export const NO_CHUNKS: ChunkCount = { chunkCount: 0, byteCount: 0 };
+
 export interface ExtractStatistics {
   /** Zero bytes that became holes. */
   readonly holeBytes: number;

@@ -10,7 +10,7 @@ import { TreeExtractor } from '../extract/tree.node.ts';
 import type { UidShift } from '../make/owner-rules.ts';
 import { syncFileSystemOf } from '../os/file-system.node.ts';
 import { LinkFiles } from '../seed/link-files.node.ts';
-import type { ChunkCount, ExtractStatistics } from '../statistics.ts';
+import { type ExtractStatistics, NO_CHUNKS } from '../statistics.ts';
 import { defaultThreadCount, openJobPool, WORTH_THREADS } from '../work/job-pool.node.ts';
 import type { JobPool } from '../work/jobs.node.ts';
 import { indexPath } from './behind-index.node.ts';
@@ -56,8 +56,6 @@ export interface ExtractResult {
   readonly kind: MadeKind;
   readonly statistics: ExtractStatistics;
 }
-
-const NO_CHUNKS: ChunkCount = { chunkCount: 0, byteCount: 0 };
 
 /**
  * Extracts an archive, an archive index or a blob index. Entries of a tree are replaced one by one,

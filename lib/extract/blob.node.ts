@@ -9,7 +9,7 @@ import type { LocalStoreDescription } from '../local-store.node.ts';
 import { type OpenSeedsOptions, openSeeds } from '../seed/open-seeds.node.ts';
 import type { Seed } from '../seed/seed.ts';
 import { openSeedFile, type SeedFile } from '../seed/seed-file.node.ts';
-import type { ExtractStatistics } from '../statistics.ts';
+import { type ExtractStatistics, NO_CHUNKS } from '../statistics.ts';
 import { Assembly } from './assemble.node.ts';
 import { openBlockTarget } from './open-target.node.ts';
 import { takeFromFile } from './take-from-file.node.ts';
@@ -196,13 +196,12 @@ class BlobExtraction {
   }
 
   #statistics({ reader }: Assembly, { counts }: BlockTarget): ExtractStatistics {
-    const none = { chunkCount: 0, byteCount: 0 };
     return {
       ...counts,
       hardlinkBytes: 0,
       localStore: reader.fromStores,
       localSeed: reader.fromSeeds,
-      remoteStore: none,
+      remoteStore: NO_CHUNKS,
       seedingMs: this.#seedingMs,
       totalMs: performance.now() - this.#started,
     };

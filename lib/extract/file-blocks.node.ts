@@ -1,14 +1,17 @@
 /** Writing into a regular file: bytes, holes, and blocks shared with other files. Used by blob targets. */
-import { readSync, writeSync } from 'node:fs';
 import { about } from '../../formats/errors.ts';
 import { cloneRange } from '../os/clone.node.ts';
 import { punchHole } from '../os/holes.node.ts';
+import { readFully } from '../os/read.node.ts';
 import { systemFailure } from '../os/system-error.node.ts';
+import { writeFullySync } from '../os/write.node.ts';
 import { HOLE_BLOCK } from './sparse.node.ts';
 import type { BlockOrigin } from './target.ts';
 
 /** Shorter runs are copied: a shared extent of its own for each would cost more than it saves. */
 const SMALLEST_SHARE = 16 * HOLE_BLOCK;
+
+const ZEROS = Buffer.alloc(1 << 20);
 
 export class FileBlocks {
   readonly #fd: number;
@@ -26,11 +29,16 @@ export class FileBlocks {
   /** @throws PipelineError */
   write(bytes: Uint8Array, offset: number): void {
     try {
-      for (let done = 0; done < bytes.length; ) {
-        done += writeSync(this.#fd, bytes, done, bytes.length - done, offset + done);
-      }
+      writeFullySync(this.#fd, bytes, offset);
     } catch (error) {
       throw systemFailure('write', error, this.#label);
+    }
+  }
+
+  /** Makes a range zero by writing. @throws PipelineError */
+  writeZeros(offset: number, length: number): void {
+    for (let done = 0; done < length; done += ZEROS.length) {
+      this.write(ZEROS.subarray(0, length - done), offset + done);
     }
   }
 
@@ -72,7 +80,7 @@ export class FileBlocks {
   #holds(bytes: Uint8Array, offset: number): boolean {
     const there = Buffer.allocUnsafe(bytes.length);
     try {
-      if (readSync(this.#fd, there, 0, there.length, offset) < there.length) return false;
+      if (readFully(this.#fd, there, offset) < there.length) return false;
     } catch (error) {
       throw systemFailure('read', error, this.#label);
     }

@@ -1,6 +1,7 @@
 /** Writes the content of one extracted file, zeros left out as holes. Used by tree extraction. */
-import { ftruncateSync, writeSync } from 'node:fs';
+import { ftruncateSync } from 'node:fs';
 import { systemFailure } from '../os/system-error.node.ts';
+import { writeFullySync } from '../os/write.node.ts';
 import { wrongLength } from './entry-sink.node.ts';
 import { dataSpans } from './sparse.node.ts';
 
@@ -99,9 +100,7 @@ export class FileContent {
   #writeAt(bytes: Uint8Array, start: number): void {
     const offset = this.#position + start;
     try {
-      for (let done = 0; done < bytes.length; ) {
-        done += writeSync(this.#fd, bytes, done, bytes.length - done, offset + done);
-      }
+      writeFullySync(this.#fd, bytes, offset);
     } catch (error) {
       throw systemFailure('write', error);
     }

@@ -2,8 +2,8 @@
  * What an output holds already: which parts of new bytes differ from it. Only those are written, so that
  * an update costs what has changed (spec/formats/extraction.md, "Over an older version").
  */
-import { readSync } from 'node:fs';
 import { nextData } from '../os/holes.node.ts';
+import { readFully } from '../os/read.node.ts';
 import { systemFailure } from '../os/system-error.node.ts';
 import { HOLE_BLOCK, isZero, type Span } from './sparse.node.ts';
 import type { HeldContent } from './target.ts';
@@ -55,13 +55,8 @@ export class HeldReader {
     const wanted = Math.max(0, Math.min(length, size - offset));
     if (this.#memory.length < wanted) this.#memory = Buffer.allocUnsafe(wanted);
     try {
-      let done = 0;
-      while (done < wanted) {
-        const count = readSync(descriptor, this.#memory, done, wanted - done, offset + done);
-        if (count === 0) break;
-        done += count;
-      }
-      return this.#memory.subarray(0, done);
+      const count = readFully(descriptor, this.#memory.subarray(0, wanted), offset);
+      return this.#memory.subarray(0, count);
     } catch (error) {
       throw systemFailure('read', error, this.#label);
     }

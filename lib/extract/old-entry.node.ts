@@ -3,7 +3,6 @@
  * changed in those attributes that differ, where that is safe; anything else is replaced as a whole
  * (spec/formats/extraction.md, "Over an older version"). Used by tree extraction.
  */
-import { readSync } from 'node:fs';
 import { equalBytes } from '../../formats/bytes.ts';
 import type { CatarNode } from '../../formats/catar-events.ts';
 import { nodeTypeOfMode } from '../../formats/catar-fields.ts';
@@ -11,6 +10,7 @@ import { isCasError } from '../../formats/errors.ts';
 import { changeOwnerAt } from '../os/at.node.ts';
 import { type FileStat, statDescriptor, statEntry } from '../os/file-stat.node.ts';
 import { closeEntry, readLinkEntry } from '../os/open.node.ts';
+import { readFully } from '../os/read.node.ts';
 import { systemFailure } from '../os/system-error.node.ts';
 import { setModificationTimeAt } from '../os/times.node.ts';
 import { applyDifferences } from './apply-differences.node.ts';
@@ -104,13 +104,7 @@ const LEAST_MEMORY = 128 * 1024;
 /** @returns bytes read: fewer than `length` only at the end of the file */
 export function readOld(fd: number, into: Buffer, length: number, offset: number): number {
   try {
-    let done = 0;
-    while (done < length) {
-      const count = readSync(fd, into, done, length - done, offset + done);
-      if (count === 0) break;
-      done += count;
-    }
-    return done;
+    return readFully(fd, into.subarray(0, length), offset);
   } catch (error) {
     throw systemFailure('read', error);
   }

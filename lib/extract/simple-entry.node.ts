@@ -3,7 +3,7 @@
  * entries of nearly all archives. They are restored in one go with as few system calls as can be,
  * in this thread or another (spec/decisions/0013). Used by the entry sinks.
  */
-import { closeSync, fchmodSync, fchownSync, ftruncateSync, writeSync } from 'node:fs';
+import { closeSync, fchmodSync, fchownSync, ftruncateSync } from 'node:fs';
 import type { CatarNode } from '../../formats/catar-events.ts';
 import { FEATURE } from '../../formats/feature-flags.ts';
 import { type FileStat, statDescriptor, statEntry } from '../os/file-stat.node.ts';
@@ -11,6 +11,7 @@ import { nativeAvailable } from '../os/libc.node.ts';
 import { closeEntry } from '../os/open.node.ts';
 import { systemFailure } from '../os/system-error.node.ts';
 import { setModificationTime, setModificationTimeAt } from '../os/times.node.ts';
+import { writeFullySync } from '../os/write.node.ts';
 import { type MetadataRules, restoredTime } from './apply-metadata.node.ts';
 import {
   type Attributes,
@@ -238,7 +239,7 @@ function writeContent(fd: number, content: Uint8Array, punchHoles: boolean): num
 
 function writeSpan(fd: number, bytes: Uint8Array, start: number, end: number): void {
   try {
-    for (let done = start; done < end; ) done += writeSync(fd, bytes, done, end - done, done);
+    writeFullySync(fd, bytes.subarray(start, end), start);
   } catch (error) {
     throw systemFailure('write', error);
   }

@@ -111,8 +111,7 @@ class FileTarget implements BlockTarget {
     let written = 0;
     for (const { start, end } of spans) {
       written += end - start;
-      this.#budget -= end - start;
-      if (this.#budget < 0) throw tooLarge(this.label);
+      this.#spend(end - start);
       this.#blocks.write(bytes.subarray(start, end), offset + start);
     }
     this.#holeBytes += bytes.length - written;
@@ -124,12 +123,8 @@ class FileTarget implements BlockTarget {
       this.#holeBytes += length;
       return;
     }
-    const zeros = Buffer.alloc(Math.min(length, 1 << 20));
-    for (let done = 0; done < length; done += zeros.length) {
-      this.#budget -= Math.min(zeros.length, length - done);
-      if (this.#budget < 0) throw tooLarge(this.label);
-      this.#blocks.write(zeros.subarray(0, length - done), offset + done);
-    }
+    this.#spend(length);
+    this.#blocks.writeZeros(offset, length);
   }
 
   /**
@@ -152,6 +147,12 @@ class FileTarget implements BlockTarget {
   /** Nothing but zeros is where nothing was written. */
   get #isBlank(): boolean {
     return this.#options.heldSize === 0;
+  }
+
+  /** @throws PipelineError `TARGET_FULL` */
+  #spend(byteCount: number): void {
+    this.#budget -= byteCount;
+    if (this.#budget < 0) throw tooLarge(this.label);
   }
 
   #touch(offset: number, length: number): void {

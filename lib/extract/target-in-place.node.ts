@@ -132,17 +132,12 @@ class InPlaceTarget implements BlockTarget {
   }
 }
 
-const ZEROS = Buffer.alloc(1 << 20);
-
 function actionsOn(descriptor: number, path: string, punchHoles = true): JournalActions {
   const blocks = new FileBlocks(descriptor, path, false);
   return {
     write: (bytes, offset) => blocks.write(bytes, offset),
     zero(offset, length) {
-      if (punchHoles && blocks.punch(offset, length)) return;
-      for (let done = 0; done < length; done += ZEROS.length) {
-        blocks.write(ZEROS.subarray(0, length - done), offset + done);
-      }
+      if (!punchHoles || !blocks.punch(offset, length)) blocks.writeZeros(offset, length);
     },
     resize(size) {
       try {

@@ -5,18 +5,11 @@
  */
 
 import { createHash } from 'node:crypto';
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  fsyncSync,
-  openSync,
-  readSync,
-  unlinkSync,
-} from 'node:fs';
+import { closeSync, constants, fstatSync, fsyncSync, openSync, unlinkSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { compareBytes } from '../../formats/bytes.ts';
 import { syncFolder } from '../../store/backends/durable-write.node.ts';
+import { readFully } from '../os/read.node.ts';
 import { errnoOf, systemFailure } from '../os/system-error.node.ts';
 import { FileBlocks } from './file-blocks.node.ts';
 
@@ -225,12 +218,7 @@ function damaged(path: string): Error {
 /** @returns undefined if there are not as many bytes */
 function readExactly(fd: number, offset: number, length: number): Buffer | undefined {
   const bytes = Buffer.allocUnsafe(length);
-  for (let done = 0; done < length; ) {
-    const count = readSync(fd, bytes, done, length - done, offset + done);
-    if (count === 0) return undefined;
-    done += count;
-  }
-  return bytes;
+  return readFully(fd, bytes, offset) === length ? bytes : undefined;
 }
 
 function removeJournal(path: string): void {

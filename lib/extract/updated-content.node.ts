@@ -4,7 +4,7 @@
  * Where blocks can be shared, all of the older file is shared and only what differs is written
  * (spec/formats/extraction.md, "Over an older version"). Used by tree extraction.
  */
-import { ftruncateSync, writeSync } from 'node:fs';
+import { ftruncateSync } from 'node:fs';
 import { PipelineError } from '../errors.ts';
 import { cloneRange } from '../os/clone.node.ts';
 import { copyBegin } from '../os/copy.node.ts';
@@ -12,6 +12,7 @@ import { hasChanged, statDescriptor } from '../os/file-stat.node.ts';
 import { nextData, punchHole } from '../os/holes.node.ts';
 import { closeEntry } from '../os/open.node.ts';
 import { systemFailure } from '../os/system-error.node.ts';
+import { writeFullySync } from '../os/write.node.ts';
 import { run } from './directory-calls.node.ts';
 import { wrongLength } from './entry-sink.node.ts';
 import { FileContent } from './file-content.node.ts';
@@ -295,9 +296,7 @@ function writeSpans(fd: number, bytes: Uint8Array, offset: number, spans: readon
 
 function writeAt(fd: number, bytes: Uint8Array, offset: number): void {
   try {
-    for (let done = 0; done < bytes.length; ) {
-      done += writeSync(fd, bytes, done, bytes.length - done, offset + done);
-    }
+    writeFullySync(fd, bytes, offset);
   } catch (error) {
     throw systemFailure('write', error);
   }

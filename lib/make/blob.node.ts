@@ -1,7 +1,8 @@
 /** The bytes of a blob: a regular file, a block device or a stream (spec/formats/chunker.md, "Sources"). */
-import { createReadStream, fstatSync, readFileSync, readSync } from 'node:fs';
+import { createReadStream, fstatSync, readSync } from 'node:fs';
 import { addAbortSignal, type Readable } from 'node:stream';
 import { PipelineError, throwIfAborted } from '../errors.ts';
+import { blockDeviceSize } from '../os/block-device.node.ts';
 import { nextData } from '../os/holes.node.ts';
 import { systemFailure } from '../os/system-error.node.ts';
 import type { SegmentRing } from '../work/segment-ring.ts';
@@ -9,7 +10,6 @@ import type { Segment, SegmentLayout, SegmentSource } from './segment.ts';
 import { SUPERBLOCK_HEAD_LENGTH, superblockSize } from './superblock.ts';
 
 const PIECE_LENGTH = 1024 * 1024;
-const SECTOR_SIZE = 512;
 const STDIN = 0;
 /** Zeros in one segment at most. */
 const ZEROS_AT_ONCE = 64 * 1024 * 1024;
@@ -31,16 +31,7 @@ function readAt(fd: number, buffer: Uint8Array, offset: number, label: string): 
 
 /** Bytes of a block device that belong to its file system, or all of it. */
 function deviceSize(fd: number, label: string): number {
-  const number = fstatSync(fd, { bigint: true }).rdev;
-  const major = ((number >> 8n) & 0xfffn) | ((number >> 32n) & ~0xfffn);
-  const minor = (number & 0xffn) | ((number >> 12n) & 0xffff_ff00n);
-  let size: number;
-  try {
-    const sectors = readFileSync(`/sys/dev/block/${major}:${minor}/size`, 'ascii');
-    size = Number.parseInt(sectors, 10) * SECTOR_SIZE;
-  } catch (error) {
-    throw systemFailure('determine size of block device', error, label);
-  }
+  const size = blockDeviceSize(fd, label);
   if (size < SUPERBLOCK_HEAD_LENGTH) return size;
   const head = new Uint8Array(SUPERBLOCK_HEAD_LENGTH);
   readAt(fd, head, 0, label);

@@ -3,15 +3,7 @@
  * remembers the chunks of the latest archive. It only saves work: what is damaged or foreign is ignored
  * and written anew.
  */
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  mkdirSync,
-  openSync,
-  readlinkSync,
-  readSync,
-} from 'node:fs';
+import { closeSync, constants, fstatSync, mkdirSync, openSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { equalBytes } from '../../formats/bytes.ts';
 import { CHUNK_ID_LENGTH, writeChunkId } from '../../formats/chunk-id.ts';
@@ -24,6 +16,7 @@ import { createDigest } from '../digest/digest.node.ts';
 import { statDescriptor } from '../os/file-stat.node.ts';
 import { NO_DUMP_INODE_FLAG } from '../os/inode-flag-bits.ts';
 import { getInodeFlags, setInodeFlags } from '../os/inode-flags.node.ts';
+import { readFully } from '../os/read.node.ts';
 import { systemFailure } from '../os/system-error.node.ts';
 import { descriptorPath } from '../os/target.node.ts';
 import { writeFully } from '../os/write.node.ts';
@@ -153,21 +146,11 @@ function readOwnFile(path: string): Uint8Array | undefined {
   try {
     const { uid, mode } = statDescriptor(descriptor);
     if (uid !== process.geteuid?.() || (mode & 0o022) !== 0) return undefined;
-    return readAll(descriptor, fstatSync(descriptor).size);
+    const bytes = new Uint8Array(fstatSync(descriptor).size);
+    return bytes.subarray(0, readFully(descriptor, bytes, 0));
   } catch {
     return undefined;
   } finally {
     closeSync(descriptor);
   }
-}
-
-function readAll(descriptor: number, size: number): Uint8Array {
-  const bytes = new Uint8Array(size);
-  let done = 0;
-  while (done < size) {
-    const length = readSync(descriptor, bytes, done, size - done, done);
-    if (length === 0) break;
-    done += length;
-  }
-  return bytes.subarray(0, done);
 }

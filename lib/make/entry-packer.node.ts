@@ -3,7 +3,6 @@
  * These do not depend on where in the archive they stand, so threads can make them ahead. Used by the
  * packing job.
  */
-import { readSync } from 'node:fs';
 import type { NodeType } from '../../formats/catar-events.ts';
 import { archiveRules } from '../../formats/catar-fields.ts';
 import { NodeEncoder } from '../../formats/catar-node-encoder.ts';
@@ -11,6 +10,7 @@ import { DEFAULT_DECODE_LIMITS } from '../../formats/decode-limits.ts';
 import { isCasError } from '../../formats/errors.ts';
 import { hasChanged, statDescriptor } from '../os/file-stat.node.ts';
 import { closeEntry } from '../os/open.node.ts';
+import { readFully } from '../os/read.node.ts';
 import { EntryReader } from './entry-reader.node.ts';
 import { IDENTITY_LENGTH } from './file-identity.ts';
 import { type HeldEntry, holdEntry } from './held-entry.node.ts';
@@ -93,20 +93,15 @@ export class EntryPacker {
       this.#entries.writeIdentity(stat, fd, out, content);
       return records.length + node.size;
     }
-    if (!readFully(fd, out, content, end)) return LEFT;
+    if (!hasRead(fd, out.subarray(content, end))) return LEFT;
     return hasChanged(stat, statDescriptor(fd)) ? LEFT : end - start;
   }
 }
 
 /** @returns false if the file is shorter or cannot be read */
-function readFully(fd: number, out: Uint8Array, start: number, end: number): boolean {
+function hasRead(fd: number, into: Uint8Array): boolean {
   try {
-    for (let at = start; at < end; ) {
-      const length = readSync(fd, out, at, end - at, at - start);
-      if (length === 0) return false;
-      at += length;
-    }
-    return true;
+    return readFully(fd, into, 0) === into.length;
   } catch {
     return false;
   }

@@ -1,8 +1,9 @@
 /** Copies between files inside of the system, holes left out. Used by extraction and `clone`. */
-import { readSync, writeSync } from 'node:fs';
+import { readSync } from 'node:fs';
 import { nextData, nextHole } from './holes.node.ts';
 import { libc } from './libc.node.ts';
 import { systemFailure } from './system-error.node.ts';
+import { writeFullySync } from './write.node.ts';
 
 /** So that no call takes long. */
 const LARGEST_COPY = 64 * 1024 * 1024;
@@ -63,7 +64,7 @@ function copyByHand(from: number, to: number, at: number, length: number): numbe
   buffer ??= Buffer.allocUnsafeSlow(BUFFER_LENGTH);
   try {
     const count = readSync(from, buffer, 0, Math.min(buffer.length, length), at);
-    for (let done = 0; done < count; ) done += writeSync(to, buffer, done, count - done, at + done);
+    writeFullySync(to, buffer.subarray(0, count), at);
     return count;
   } catch (error) {
     throw systemFailure('copy', error);

@@ -1,10 +1,20 @@
-/** Writing all of a buffer off the main thread, also to pipes. Used by outputs of make and extract. */
-import { write } from 'node:fs';
+/** Writing all of a buffer, however often the system takes only a part. */
+import { write, writeSync } from 'node:fs';
 import { PipelineError } from '../errors.ts';
 import { systemFailure } from './system-error.node.ts';
 
 /**
- * Writes all of `bytes`, however often the system takes only a part.
+ * Writes all of `bytes` to `offset` of a file, at once.
+ * @throws the error of node:fs, which the caller translates
+ */
+export function writeFullySync(fd: number, bytes: Uint8Array, offset: number): void {
+  for (let done = 0; done < bytes.length; ) {
+    done += writeSync(fd, bytes, done, bytes.length - done, offset + done);
+  }
+}
+
+/**
+ * Writes all of `bytes` off the main thread, also to pipes, however often the system takes only a part.
  * @param position offset in the file, or null for the current position of a stream.
  * @throws PipelineError without subject; `READER_GONE` of a pipe or socket
  */

@@ -3,7 +3,7 @@
  * which of its chunks they hold (spec/formats/extraction.md, "Seeds").
  */
 import { closeSync } from 'node:fs';
-import { CHUNK_ID_LENGTH, type ChunkId, writeChunkId } from '../../formats/chunk-id.ts';
+import { CHUNK_ID_LENGTH } from '../../formats/chunk-id.ts';
 import type { ChunkIndex } from '../../formats/chunk-index.ts';
 import type { ChunkerName } from '../chunking/scanner.ts';
 import { throwIfAborted } from '../errors.ts';
@@ -126,12 +126,10 @@ export async function openFileSeed(
   } finally {
     await reader.close();
   }
-  const digest = new Uint8Array(CHUNK_ID_LENGTH);
   return {
     label,
-    find(id: ChunkId) {
-      writeChunkId(id, digest, 0);
-      const chunk = wanted.find(digest);
+    find(id) {
+      const chunk = wanted.findId(id);
       const offset = chunk === undefined ? undefined : offsets.get(chunk);
       if (chunk === undefined || offset === undefined) return undefined;
       return [{ descriptor, offset, length: index.size(chunk) }];

@@ -1,7 +1,7 @@
 /** Reads the bytes of a chunk from the parts that a seed names. Used by the jobs that fetch chunks. */
-import { readSync } from 'node:fs';
 import { isCasError } from '../../formats/errors.ts';
 import { closeEntry, openBelow } from '../os/open.node.ts';
+import { readFully } from '../os/read.node.ts';
 import type { SeedPart } from './seed.ts';
 
 /**
@@ -20,11 +20,11 @@ export function readParts(parts: readonly SeedPart[], into: Uint8Array): boolean
 }
 
 function readPart({ descriptor, path, offset }: SeedPart, into: Uint8Array): boolean {
-  if (path === undefined) return readFully(descriptor, into, offset);
+  if (path === undefined) return hasRead(descriptor, into, offset);
   const fd = openPart(descriptor, path);
   if (fd === undefined) return false;
   try {
-    return readFully(fd, into, offset);
+    return hasRead(fd, into, offset);
   } finally {
     closeEntry(fd);
   }
@@ -41,14 +41,9 @@ function openPart(directory: number, path: Uint8Array): number | undefined {
 }
 
 /** A seed that fails is a seed that does not have the bytes. */
-function readFully(fd: number, into: Uint8Array, offset: number): boolean {
+function hasRead(fd: number, into: Uint8Array, offset: number): boolean {
   try {
-    for (let done = 0; done < into.length; ) {
-      const length = readSync(fd, into, done, into.length - done, offset + done);
-      if (length === 0) return false;
-      done += length;
-    }
-    return true;
+    return readFully(fd, into, offset) === into.length;
   } catch {
     return false;
   }

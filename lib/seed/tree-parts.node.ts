@@ -3,12 +3,13 @@
  * are in no file and are kept in a scratch file. All in columns, so that a million entries cost bytes
  * and not objects. Used by folders as seeds.
  */
-import { closeSync, writeSync } from 'node:fs';
+import { closeSync } from 'node:fs';
 import type { ContentReference } from '../make/held-folder.node.ts';
 import { type Folder, nameOf, pathOf } from '../make/held-folder.node.ts';
 import type { SpanPart } from '../make/span-window.node.ts';
 import { openScratchFile, scratchFolder } from '../os/scratch-file.node.ts';
 import { systemFailure } from '../os/system-error.node.ts';
+import { writeFullySync } from '../os/write.node.ts';
 import { ByteStrings } from './byte-strings.ts';
 import type { SeedPart } from './seed.ts';
 
@@ -142,10 +143,8 @@ export class TreeParts {
 
   #flush(): void {
     try {
-      for (let done = 0; done < this.#buffered; ) {
-        const left = this.#buffered - done;
-        done += writeSync(this.#scratch, this.#buffer, done, left, this.#written + done);
-      }
+      const bytes = this.#buffer.subarray(0, this.#buffered);
+      writeFullySync(this.#scratch, bytes, this.#written);
     } catch (error) {
       throw systemFailure('write scratch file', error);
     }

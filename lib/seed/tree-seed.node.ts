@@ -3,7 +3,7 @@
  * the index's chunks they hold (spec/formats/extraction.md, "Seeds").
  */
 import { closeSync, constants, openSync } from 'node:fs';
-import { CHUNK_ID_LENGTH, type ChunkId, writeChunkId } from '../../formats/chunk-id.ts';
+import { CHUNK_ID_LENGTH } from '../../formats/chunk-id.ts';
 import type { ChunkIndex } from '../../formats/chunk-index.ts';
 import { FEATURE } from '../../formats/feature-flags.ts';
 import { KERNEL_BYTES } from '../chunking/kernel/kernel.ts';
@@ -81,12 +81,10 @@ function openRoot(path: string): number {
 }
 
 function seedOf(label: string, root: number, wanted: WantedChunks, parts: TreeParts): Seed {
-  const digest = new Uint8Array(CHUNK_ID_LENGTH);
   return {
     label,
-    find(id: ChunkId) {
-      writeChunkId(id, digest, 0);
-      const chunk = wanted.find(digest);
+    find(id) {
+      const chunk = wanted.findId(id);
       return chunk === undefined ? undefined : parts.find(chunk);
     },
     close() {

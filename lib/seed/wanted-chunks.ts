@@ -2,7 +2,7 @@
  * Finds chunks of an index by the digest of their bytes: which of them is it that a seed holds? Used
  * while seeds are searched.
  */
-import { CHUNK_ID_LENGTH } from '../../formats/chunk-id.ts';
+import { CHUNK_ID_LENGTH, type ChunkId, writeChunkId } from '../../formats/chunk-id.ts';
 import type { ChunkIndex } from '../../formats/chunk-index.ts';
 import { LengthFilter } from './length-filter.ts';
 
@@ -13,6 +13,7 @@ export class WantedChunks {
   readonly #index: ChunkIndex;
   readonly #slots: Int32Array;
   readonly #mask: number;
+  readonly #digest = new Uint8Array(CHUNK_ID_LENGTH);
   readonly lengths = new LengthFilter();
 
   /** @param isWanted which chunks of the index are looked for; all if left out */
@@ -37,6 +38,12 @@ export class WantedChunks {
   find(digest: Uint8Array): number | undefined {
     const chunk = this.#slots[this.#slotOf(digest)];
     return chunk === EMPTY ? undefined : chunk;
+  }
+
+  /** The same for an id. */
+  findId(id: ChunkId): number | undefined {
+    writeChunkId(id, this.#digest, 0);
+    return this.find(this.#digest);
   }
 
   /** The slot of a digest, or the one that it would have. */

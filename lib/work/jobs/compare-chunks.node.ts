@@ -1,8 +1,8 @@
 /** Job of verify and diff: whether ranges of an open file are the chunks that an index has there. */
-import { readSync } from 'node:fs';
 import { equalBytes } from '../../../formats/bytes.ts';
 import { CHUNK_ID_LENGTH, writeChunkId } from '../../../formats/chunk-id.ts';
 import { Scratch } from '../../../store/scratch.ts';
+import { readFully } from '../../os/read.node.ts';
 import { systemFailure } from '../../os/system-error.node.ts';
 import type { JobContext } from '../job-context.node.ts';
 
@@ -49,12 +49,7 @@ function readWhole(
   { descriptor, label }: CompareChunksInput,
 ): boolean {
   try {
-    for (let done = 0; done < bytes.length; ) {
-      const length = readSync(descriptor, bytes, done, bytes.length - done, offset + done);
-      if (length === 0) return false;
-      done += length;
-    }
-    return true;
+    return readFully(descriptor, bytes, offset) === bytes.length;
   } catch (error) {
     throw systemFailure('read', error, label);
   }

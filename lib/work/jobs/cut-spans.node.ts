@@ -2,13 +2,12 @@
  * Job of the encoder cache and of directories as seeds: brings a stretch of an archive into the shared
  * memory, where its inline bytes are already, and cuts it into chunks.
  */
-import { readSync } from 'node:fs';
 import { isCasError } from '../../../formats/errors.ts';
 import { PipelineError } from '../../errors.ts';
 import { hasAttributes, hasInode, IDENTITY_LENGTH } from '../../make/file-identity.ts';
+import { readSource } from '../../make/read-source.node.ts';
 import { statDescriptor } from '../../os/file-stat.node.ts';
 import { closeEntry, openBelow } from '../../os/open.node.ts';
-import { systemFailure } from '../../os/system-error.node.ts';
 import { type ErrorMessage, messageOfError } from '../error-message.ts';
 import type { JobContext } from '../job-context.node.ts';
 
@@ -120,28 +119,9 @@ function readRange(
       const reason = 'another file took its place while it was read';
       throw new PipelineError('SOURCE_CHANGED', { step: 'read', reason });
     }
-    readFully(fd, into, offset);
+    readSource(fd, into, offset);
     return hasAttributes(stat, identity) && hasAttributes(statDescriptor(fd), identity);
   } finally {
     closeEntry(fd);
-  }
-}
-
-function readFully(fd: number, into: Uint8Array, offset: number): void {
-  for (let done = 0; done < into.length; ) {
-    const length = readAt(fd, into, done, offset + done);
-    if (length === 0) {
-      const reason = `file became shorter while it was read (${offset + done} bytes are left)`;
-      throw new PipelineError('SOURCE_CHANGED', { step: 'read', reason });
-    }
-    done += length;
-  }
-}
-
-function readAt(fd: number, into: Uint8Array, done: number, position: number): number {
-  try {
-    return readSync(fd, into, done, into.length - done, position);
-  } catch (error) {
-    throw systemFailure('read', error);
   }
 }

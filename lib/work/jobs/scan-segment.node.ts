@@ -2,10 +2,9 @@
  * Job of `make`: brings a segment of the input into the shared memory, where it is not there yet, and
  * finds the chunk ends that follow if a chunk began with the segment (see chunking/stitch.ts).
  */
-import { readSync } from 'node:fs';
+import { about } from '../../../formats/errors.ts';
 import { scanEnds } from '../../chunking/stitch.ts';
-import { PipelineError } from '../../errors.ts';
-import { systemFailure } from '../../os/system-error.node.ts';
+import { readSource } from '../../make/read-source.node.ts';
 import type { JobContext } from '../job-context.node.ts';
 
 export interface ScanSegmentInput {
@@ -29,25 +28,14 @@ export interface SegmentOrigin {
 /** @returns ends of the chunks that begin in the segment, relative to it */
 export function scanSegment(context: JobContext, input: ScanSegmentInput): Uint32Array {
   const bytes = context.bytes(input.address, input.availableLength);
-  if (input.from !== undefined) readFully(bytes, input.from);
+  if (input.from !== undefined) readSegment(bytes, input.from);
   return Uint32Array.from(scanEnds(context.scanner, bytes, 0, input.length));
 }
 
-function readFully(bytes: Uint8Array, { descriptor, offset, label }: SegmentOrigin): void {
-  for (let done = 0; done < bytes.length; ) {
-    const length = readAt(bytes.subarray(done), descriptor, offset + done, label);
-    if (length === 0) {
-      const reason = `file became shorter while it was read (${offset + done} bytes are left)`;
-      throw new PipelineError('SOURCE_CHANGED', { subject: label, step: 'read', reason });
-    }
-    done += length;
-  }
-}
-
-function readAt(bytes: Uint8Array, descriptor: number, offset: number, label: string): number {
+function readSegment(bytes: Uint8Array, { descriptor, offset, label }: SegmentOrigin): void {
   try {
-    return readSync(descriptor, bytes, 0, bytes.length, offset);
+    readSource(descriptor, bytes, offset);
   } catch (error) {
-    throw systemFailure('read', error, label);
+    throw about(label, error);
   }
 }
