@@ -10,8 +10,17 @@ import bundles from './bundles.cjs';
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 
-/** Found at run time in node_modules, and only when used: native code and WASM beside the code. */
-const EXTERNAL = ['koffi', '@foxglove/wasm-zstd', 'xz-decompress'];
+/** Found at run time in node_modules, and only when used: native code, WASM, and what few runs need. */
+const EXTERNAL = [
+  '@aws-sdk/credential-providers',
+  '@foxglove/wasm-zstd',
+  '@smithy/signature-v4',
+  'basic-ftp',
+  'koffi',
+  'smol-toml',
+  'undici',
+  'xz-decompress',
+];
 
 /** Kernel times are coarse; a source changed this shortly before the build is built once more. */
 const TIME_GRAIN_MS = 20;
