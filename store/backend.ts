@@ -27,9 +27,18 @@ export interface BackendAbilities {
   readonly remove: boolean;
 }
 
+/** A part of an object, in bytes. */
+export interface ObjectRange {
+  readonly offset: number;
+  /** At least one. */
+  readonly length: number;
+}
+
 export interface GetObjectOptions extends SignalOption {
   /** Bytes; unlimited if left out. */
   readonly maxSize?: number;
+  /** Only this part; what would lie behind the end of the object is left out. */
+  readonly range?: ObjectRange;
   readonly into?: Uint8Array;
 }
 
@@ -43,7 +52,7 @@ export interface ObjectBackend {
   readonly can: BackendAbilities;
 
   /**
-   * The whole object, never a part of it: in a new array, or in a view of `into`, if that is given
+   * The whole object or range, never a part of it: in a new array, or in a view of `into`, if that is given
    * and has room for it. What lies behind the result there, and all of it after a failure, is
    * undefined.
    * @throws ObjectMissing if the storage said so; LimitExceeded above `maxSize` bytes; otherwise a

@@ -13,7 +13,9 @@ export type Locator =
   | { readonly kind: 'ssh'; readonly host: string; readonly path: string };
 
 const LOCAL = /^(?:\/|\.\/|\.\.?$)/;
-const URL_PATTERN = /^([a-z][a-z0-9+.-]*):\/\/[A-Za-z0-9_.@:[\]-]+(?:[/;?]|$)/;
+/** As the original has it, and with everything in the user and password that may stand there. */
+const URL_PATTERN =
+  /^([a-z][a-z0-9+.-]*):\/\/(?:[A-Za-z0-9_.~!$&'()*+,=%:-]*@)?[A-Za-z0-9_.@:[\]-]+(?:[/;?]|$)/;
 const SSH_PATTERN = /^((?:[A-Za-z0-9_.-]+@)?[A-Za-z0-9_.-]+):(.+)$/s;
 const FILE_URL = /^file:\/\/(?:localhost)?(\/.*)$/s;
 const DEFAULT_STORE = 'default.castr';
@@ -88,4 +90,16 @@ function besides(path: string): string {
 function storeOfUrl(url: string, hostOffset: number): string {
   const hostEnd = url.indexOf('/', hostOffset);
   return hostEnd < 0 ? `${url}/${DEFAULT_STORE}` : besides(url);
+}
+
+/** The word as it may be shown: without a user or password, and without a query, which may be secret. */
+export function redacted(word: string): string {
+  const locator = classifyLocator(word);
+  if (locator.kind !== 'url') return word;
+  const { scheme, url } = locator;
+  const rest = url.slice(scheme.length + '://'.length).replace(/[?;].*$/s, '');
+  const slash = rest.indexOf('/');
+  const authority = slash < 0 ? rest : rest.slice(0, slash);
+  const path = slash < 0 ? '' : rest.slice(slash);
+  return `${scheme}://${authority.slice(authority.lastIndexOf('@') + 1)}${path}`;
 }

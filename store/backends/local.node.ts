@@ -12,6 +12,7 @@ import type {
   ObjectBackend,
   ObjectInfo,
   ObjectKey,
+  ObjectRange,
   PutObjectOptions,
   SignalOption,
 } from '../backend.ts';
@@ -73,10 +74,10 @@ class LocalBackend implements ObjectBackend {
   }
 
   async get(key: ObjectKey, options: GetObjectOptions = {}): Promise<Uint8Array> {
-    const { signal, maxSize = Number.POSITIVE_INFINITY, into } = options;
+    const { signal, maxSize = Number.POSITIVE_INFINITY, range, into } = options;
     const path = this.#pathOf(key, signal);
     const actualPath = this.#group.pendingPath(path) ?? path;
-    return readObject({ path, actualPath, calls: this.#calls, maxSize, into });
+    return readObject({ path, actualPath, calls: this.#calls, maxSize, range, into });
   }
 
   has(keys: readonly ObjectKey[], { signal }: SignalOption = {}): boolean {
@@ -170,23 +171,26 @@ interface Reading {
   readonly actualPath: string;
   readonly calls: FileCalls;
   readonly maxSize: number;
+  readonly range: ObjectRange | undefined;
   readonly into: Uint8Array | undefined;
 }
 
-function readObject({ path, actualPath, calls, maxSize, into }: Reading): Uint8Array {
+function readObject({ path, actualPath, calls, maxSize, range, into }: Reading): Uint8Array {
   const descriptor = openObject(path, actualPath);
   try {
-    const size = attempt(path, 'read', () => calls.fileSize(descriptor));
-    if (size === undefined) {
+    const fileSize = attempt(path, 'read', () => calls.fileSize(descriptor));
+    if (fileSize === undefined) {
       throw new StorageError('IO', { subject: path, step: 'read', reason: 'Not a regular file' });
     }
+    const offset = range?.offset ?? 0;
+    const size = Math.max(0, Math.min(range?.length ?? fileSize, fileSize - offset));
     if (size > maxSize) {
       const reason = `more than ${maxSize} bytes`;
       throw new LimitExceeded({ subject: path, step: 'read', reason });
     }
     const hasRoom = into !== undefined && into.length >= size;
     const bytes = hasRoom ? into.subarray(0, size) : new Uint8Array(size);
-    attempt(path, 'read', () => readFully(descriptor, bytes, path));
+    attempt(path, 'read', () => readFully(descriptor, bytes, offset, path));
     return bytes;
   } finally {
     fs.closeSync(descriptor);
@@ -212,14 +216,14 @@ function openObject(path: string, actualPath: string): number {
   });
 }
 
-function readFully(descriptor: number, bytes: Uint8Array, path: string): void {
-  for (let offset = 0; offset < bytes.length; ) {
-    const length = fs.readSync(descriptor, bytes, offset, bytes.length - offset, offset);
+function readFully(descriptor: number, bytes: Uint8Array, start: number, path: string): void {
+  for (let done = 0; done < bytes.length; ) {
+    const length = fs.readSync(descriptor, bytes, done, bytes.length - done, start + done);
     if (length === 0) {
-      const reason = `file ends after ${offset} of ${bytes.length} bytes`;
+      const reason = `file ends after ${done} of ${bytes.length} bytes`;
       throw new StorageError('IO', { subject: path, step: 'read', reason });
     }
-    offset += length;
+    done += length;
   }
 }
 

@@ -1,6 +1,6 @@
 /** Objects in a map: the reference implementation of ObjectBackend, and a double for tests. */
 import { LimitExceeded } from '../../formats/errors.ts';
-import type { ObjectBackend, ObjectInfo, ObjectKey } from '../backend.ts';
+import type { ObjectBackend, ObjectInfo, ObjectKey, ObjectRange } from '../backend.ts';
 import { ObjectMissing } from '../errors.ts';
 import { assertObjectKey } from '../object-key.ts';
 
@@ -36,11 +36,12 @@ export function createMemoryBackend(options: MemoryBackendOptions = {}): ObjectB
     label,
     can: { write: true, list: true, remove: true },
 
-    async get(key, { signal, maxSize = Number.POSITIVE_INFINITY, into } = {}) {
+    async get(key, { signal, maxSize = Number.POSITIVE_INFINITY, range, into } = {}) {
       const found = find(key, signal);
       const subject = `${label}: ${key}`;
       if (found === undefined) throw new ObjectMissing({ subject, reason: 'No such object' });
-      if (found.bytes.length <= maxSize) return copied(found.bytes, into);
+      const bytes = part(found.bytes, range);
+      if (bytes.length <= maxSize) return copied(bytes, into);
       throw new LimitExceeded({ subject, step: 'read', reason: `more than ${maxSize} bytes` });
     },
 
@@ -83,6 +84,10 @@ export function createMemoryBackend(options: MemoryBackendOptions = {}): ObjectB
       accepted.clear();
     },
   };
+}
+
+function part(bytes: Uint8Array, range: ObjectRange | undefined): Uint8Array {
+  return range === undefined ? bytes : bytes.subarray(range.offset, range.offset + range.length);
 }
 
 /** A copy in `into`, if that has room, else in a new array. */

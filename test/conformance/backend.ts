@@ -67,6 +67,34 @@ function readingAndWriting(name: string, create: BackendFactory): void {
     }
   });
 
+  test(`${name}: gives a range of an object, as far as it goes`, async (t) => {
+    const backend = create(t);
+    const bytes = noise(5000);
+    await backend.put(KEY, bytes);
+    await backend.flush();
+    for (const [offset, length] of [
+      [0, 1],
+      [0, 5000],
+      [17, 100],
+      [4999, 1],
+      [4000, 2000],
+      [5000, 10],
+      [9000, 10],
+    ]) {
+      const range = { offset, length };
+      const found = await backend.get(KEY, { range, maxSize: 5000 });
+      t.deepEqual(found, bytes.slice(offset, offset + length), `${offset}+${length}`);
+      const into = new Uint8Array(length);
+      t.deepEqual(await backend.get(KEY, { range, into }), found);
+    }
+    await t.throwsAsync(backend.get(KEY, { range: { offset: 0, length: 11 }, maxSize: 10 }), {
+      code: 'LIMIT_EXCEEDED',
+    });
+    await t.throwsAsync(backend.get('other', { range: { offset: 0, length: 11 } }), {
+      code: 'OBJECT_MISSING',
+    });
+  });
+
   test(`${name}: put replaces, with the last one winning`, async (t) => {
     const backend = create(t);
     for (let i = 0; i < 5; i++) await backend.put('key', noise(10, i));

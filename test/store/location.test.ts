@@ -1,5 +1,5 @@
 import test from 'ava';
-import { classifyLocator, defaultStore, suffixKind } from '../../store/location.ts';
+import { classifyLocator, defaultStore, redacted, suffixKind } from '../../store/location.ts';
 
 const PATHS = [
   ...['/a', './a:b', '.', '..', 'a', 'a/b', 'x/y:z', 'host:', ':path', 'a b:c', '', '-', 'ä:b'],
@@ -84,4 +84,17 @@ test('the default store lies beside the index', (t) => {
     '-': 'default.castr',
   };
   for (const [word, store] of Object.entries(stores)) t.is(defaultStore(word), store, word);
+});
+
+test('what is shown of a locator has no credentials', (t) => {
+  const shown = {
+    'http://u:p@h:80/x.caidx?token=1?b': 'http://h:80/x.caidx',
+    'https://u:p%40s$@h/a/': 'https://h/a/',
+    'http://h?key=1': 'http://h',
+    'ftp://u@h/x;type=i': 'ftp://h/x',
+    's3+https://k:s@h/b/p': 's3+https://h/b/p',
+    'u@host:/x': 'u@host:/x',
+    '/a?b': '/a?b',
+  };
+  for (const [word, text] of Object.entries(shown)) t.is(redacted(word), text, word);
 });

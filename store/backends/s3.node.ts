@@ -1,0 +1,18 @@
+/** Objects and files over s3. */
+import type { ObjectBackend } from '../backend.ts';
+import { StorageError } from '../errors.ts';
+import type { LocationSettings } from '../location-settings.ts';
+import type { RemoteFile } from '../remote-file.ts';
+
+/** @param url of the folder that holds the objects */
+export async function openS3Backend(
+  url: string,
+  _settings: LocationSettings,
+): Promise<ObjectBackend> {
+  throw new StorageError('UNAVAILABLE', { subject: url, reason: 'Not available in this version.' });
+}
+
+/** @param url of one index or archive */
+export async function openS3File(url: string, _settings: LocationSettings): Promise<RemoteFile> {
+  throw new StorageError('UNAVAILABLE', { subject: url, reason: 'Not available in this version.' });
+}

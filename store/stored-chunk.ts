@@ -1,0 +1,35 @@
+/**
+ * Chunks as they are stored or sent: compressed, usually, and not verified. What a castr store and the
+ * protocol over ssh have in common; a chunk store makes plain, verified chunks of them.
+ */
+import type { ChunkId } from '../formats/chunk-id.ts';
+import type { SignalOption } from './backend.ts';
+
+export interface StoredChunk {
+  readonly bytes: Uint8Array;
+  /** Whether the bytes are the chunk itself; else one compressed stream, which tells its codec. */
+  readonly isPlain: boolean;
+}
+
+export interface GetStoredOptions extends SignalOption {
+  /** Bytes. */
+  readonly maxSize: number;
+  /** Memory for the bytes, used if they fit. */
+  readonly into?: Uint8Array;
+}
+
+export interface StoredChunkSource {
+  /** For messages; never contains credentials. */
+  readonly label: string;
+  has(id: ChunkId, options?: SignalOption): boolean | Promise<boolean>;
+  /** @throws ChunkMissing if the storage said so; LimitExceeded above `maxSize`; StorageError */
+  getStored(id: ChunkId, options: GetStoredOptions): Promise<StoredChunk>;
+  close(): Promise<void>;
+}
+
+export interface StoredChunkStore extends StoredChunkSource {
+  /** Takes a compressed chunk over that is known to be good, as ObjectBackend.put with `ifAbsent`. */
+  putStored(id: ChunkId, bytes: Uint8Array, options?: SignalOption): Promise<'stored' | 'present'>;
+  /** Barrier, as ObjectBackend.flush. */
+  flush(options?: SignalOption): Promise<void>;
+}
