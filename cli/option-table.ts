@@ -6,14 +6,25 @@ import { parseChunkSizes } from '../formats/chunk-sizes.ts';
 import { CasError } from '../formats/errors.ts';
 import { FEATURE_GROUP_NAMES, FEATURE_NAMES, parseFeature } from '../formats/feature-flags.ts';
 import { parseSize } from '../formats/size.ts';
-import type { OptionShape } from './getopt.ts';
-import { KINDS, type Options } from './options.ts';
+import {
+  answerRow,
+  BOOLEAN_WORDS,
+  booleanRow,
+  flagRow,
+  known,
+  type OptionRow,
+  oneOf,
+  own,
+  refuse,
+  valueRow,
+} from './option-row.ts';
+import { KINDS } from './options.ts';
+import { REMOTE_OPTIONS } from './remote-options.ts';
 import {
   CHUNKER_NAMES,
   COMPRESSION_NAMES,
   DIGEST_NAMES,
   LOG_LEVEL_NAMES,
-  parseBoolean,
   parseDescriptor,
   parseDigest,
   parseLogLevel,
@@ -21,79 +32,6 @@ import {
   parseUidShift,
   SYNC_MODES,
 } from './values.ts';
-
-/** Raised by options that answer instead of working; the text goes to stdout, status 0. */
-export type Answer = 'help' | 'version' | 'what' | 'features';
-
-export interface OptionRow extends OptionShape {
-  /** How the value is shown in the help, for example `=PATH`. */
-  readonly metavar?: string;
-  readonly help: string;
-  /** What a shell offers as value: words, or files or folders. */
-  readonly values?: readonly string[] | 'file' | 'folder';
-  /** Reads the value into `options`; returns what is to be answered at once, if anything. */
-  readonly apply: (options: Options, value: string) => Answer | undefined;
-}
-
-type Setter = (options: Options, value: string) => void;
-type RowParts = Pick<OptionRow, 'short' | 'values'>;
-
-function refuse(reason: string): CasError {
-  return new CasError('USAGE', { reason });
-}
-
-function badParameter(name: string, value: string): CasError {
-  return refuse(`Failed to parse --${name}= parameter: ${value}`);
-}
-
-/** @returns what is known, `parsed` @throws CasError `USAGE` if it is undefined */
-function known<T>(parsed: T | undefined, name: string, value: string): T {
-  if (parsed === undefined) throw badParameter(name, value);
-  return parsed;
-}
-
-/** The one of `names` that is `value`. @throws CasError `USAGE` if none is */
-function oneOf<T extends string>(names: readonly T[], option: string, value: string): T {
-  return known(
-    names.find((name) => name === value),
-    option,
-    value,
-  );
-}
-
-function flagRow(long: string, help: string, set: Setter, parts: RowParts = {}): OptionRow {
-  return { ...valueRow(long, '', help, set, parts), takesValue: false };
-}
-
-function valueRow(
-  long: string,
-  metavar: string,
-  help: string,
-  set: Setter,
-  parts: RowParts = {},
-): OptionRow {
-  const apply = (options: Options, value: string): undefined => {
-    set(options, value);
-  };
-  return { long, takesValue: true, metavar, help, apply, ...parts };
-}
-
-type BooleanField = {
-  [K in keyof Options]: Options[K] extends boolean ? K : never;
-}[keyof Options];
-
-const BOOLEAN_WORDS = ['yes', 'no'];
-
-function booleanRow(long: string, field: BooleanField, help: string): OptionRow {
-  const set: Setter = (options, value) => {
-    options[field] = known(parseBoolean(value), long, value);
-  };
-  return valueRow(long, '=BOOL', help, set, { values: BOOLEAN_WORDS });
-}
-
-function answerRow(long: string, help: string, answer: Answer, parts: RowParts = {}): OptionRow {
-  return { ...flagRow(long, help, () => {}, parts), apply: () => answer };
-}
 
 function featureRow(long: 'with' | 'without', help: string): OptionRow {
   return {
@@ -110,11 +48,6 @@ function featureRow(long: 'with' | 'without', help: string): OptionRow {
       return undefined;
     },
   };
-}
-
-/** An option that casync 2 does not have. */
-function own(row: OptionRow): OptionRow {
-  return { ...row, neverShortened: true };
 }
 
 function readRateLimit(value: string): number {
@@ -338,4 +271,7 @@ const OWN_OPTIONS: readonly OptionRow[] = [
   ),
 ];
 
-export const OPTION_TABLE: readonly OptionRow[] = [...ORIGINAL_OPTIONS, ...OWN_OPTIONS.map(own)];
+export const OPTION_TABLE: readonly OptionRow[] = [
+  ...ORIGINAL_OPTIONS,
+  ...[...OWN_OPTIONS, ...REMOTE_OPTIONS].map(own),
+];

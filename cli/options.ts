@@ -32,6 +32,7 @@ export interface Options {
   seeds: string[];
   cache: string | undefined;
   cacheAuto: boolean;
+  /** Bytes a second, over all connections to a place. */
   rateLimitBps: number | undefined;
   /** All `--with=` together; 0n without any. */
   with: bigint;
@@ -60,6 +61,20 @@ export interface Options {
   progressDescriptor: number | undefined;
   /** Where the statistics of the run go as one JSON object: a descriptor. */
   statsDescriptor: number | undefined;
+  /** Where the settings of places are, instead of the usual files. */
+  config: string | undefined;
+  /** A store on this machine that is filled with what is read from others. */
+  cacheStore: string | undefined;
+  /** The store that `copy` copies to. */
+  to: string | undefined;
+  /** `serve`: ADDRESS:PORT. */
+  listen: string | undefined;
+  writable: boolean;
+  tokenFile: string | undefined;
+  tlsCertificate: string | undefined;
+  tlsKey: string | undefined;
+  clientCa: string | undefined;
+  accessLog: string | undefined;
 }
 
 /** The options of a run without any option, as the environment sets them. */
@@ -98,5 +113,15 @@ export function defaultOptions(environment: Readonly<Record<string, string | und
     json: false,
     progressDescriptor: undefined,
     statsDescriptor: undefined,
+    config: undefined,
+    cacheStore: undefined,
+    to: undefined,
+    listen: undefined,
+    writable: false,
+    tokenFile: undefined,
+    tlsCertificate: undefined,
+    tlsKey: undefined,
+    clientCa: undefined,
+    accessLog: undefined,
   };
 }

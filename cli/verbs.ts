@@ -145,6 +145,32 @@ export const VERBS: readonly Verb[] = [
     tooManyWords: 'One index, archive or store expected.',
     run: async (words, context) => (await import('./commands/info.ts')).info(words, context),
   },
+  {
+    name: 'copy',
+    synopsis: 'INDEX...',
+    description:
+      'Copy indexes to the place of another store, and the chunks that this store lacks into it',
+    maxWords: Number.POSITIVE_INFINITY,
+    tooManyWords: '',
+    endings: [INDEX_ENDINGS],
+    run: async (words, context) => (await import('./commands/copy.ts')).copy(words, context),
+  },
+  {
+    name: 'serve',
+    synopsis: 'PLACE',
+    description: 'Give chunks and indexes of a folder or store away over HTTP',
+    maxWords: 1,
+    tooManyWords: 'One folder or store expected.',
+    run: async (words, context) => (await import('./commands/serve.ts')).serve(words, context),
+  },
+  {
+    name: 'config',
+    synopsis: '[LOCATOR]',
+    description: 'Show the settings in effect, of all places or of one, without secrets',
+    maxWords: 1,
+    tooManyWords: 'One location expected.',
+    run: async (words, context) => (await import('./commands/config.ts')).config(words, context),
+  },
 ];
 
 /** Verbs of the original that this version does not have. */

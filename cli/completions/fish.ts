@@ -1,7 +1,8 @@
 /** The completion script of fish. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { OPTION_TABLE, type OptionRow } from '../option-table.ts';
+import type { OptionRow } from '../option-row.ts';
+import { OPTION_TABLE } from '../option-table.ts';
 import {
   COMMANDS,
   GENERATED,

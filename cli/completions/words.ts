@@ -1,5 +1,6 @@
 /** What the scripts of all shells are made of: commands and the names of options. */
-import { OPTION_TABLE, type OptionRow } from '../option-table.ts';
+import type { OptionRow } from '../option-row.ts';
+import { OPTION_TABLE } from '../option-table.ts';
 import { VERBS, type Verb } from '../verbs.ts';
 
 /** A command as it is offered. */

@@ -1,5 +1,6 @@
 /** The completion script of zsh, a function for its completion system. */
-import { OPTION_TABLE, type OptionRow } from '../option-table.ts';
+import type { OptionRow } from '../option-row.ts';
+import { OPTION_TABLE } from '../option-table.ts';
 import { COMMANDS, GENERATED, spellings, VERBS_WITH_ENDINGS, valueWords } from './words.ts';
 
 /** Text within single quotes; brackets and colons mean something to _arguments. */

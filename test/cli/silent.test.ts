@@ -47,6 +47,10 @@ const RUNS: Readonly<Record<string, readonly string[]>> = {
   manifest: ['manifest tree', 'manifest x.caidx'],
   clone: ['clone tree d', 'clone tree d'],
   info: ['info x.caibx', 'info x.caidx', 'info x.catar', 'info default.castr'],
+  copy: ['copy --to=other.castr x.caibx x.caidx'],
+  config: ['config', 'config https://example.org/x.castr'],
+  // Ends with a signal only (test/cli/serve.test.ts).
+  serve: [],
   help: ['help', '--help', '--version', '--what=help', '--with=help'],
 };
 
