@@ -14,8 +14,6 @@ export const MAX_MESSAGE_SIZE = 16 * 1024 * 1024;
 export const MAX_PIECE_SIZE = MAX_MESSAGE_SIZE - RECORD_HEADER_SIZE;
 /** Most bytes of a chunk, as it is sent: a chunk is always one message. */
 export const MAX_SENT_CHUNK_SIZE = MAX_PIECE_SIZE - 8 - CHUNK_ID_LENGTH;
-/** Most chunks that one message can ask for. */
-export const MAX_REQUESTED_COUNT = Math.floor((MAX_PIECE_SIZE - 8) / CHUNK_ID_LENGTH);
 /** Largest error number of an abort. */
 export const MAX_ABORT_ERROR = 2 ** 31 - 2;
 
