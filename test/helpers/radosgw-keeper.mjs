@@ -1,0 +1,173 @@
+/**
+ * Runs one Ceph RADOS gateway with everything behind it in memory, for as long as somebody is connected
+ * to the socket whose abstract name is given, and tells whoever connects where it is. See radosgw.ts.
+ *
+ * Usage: node radosgw-keeper.mjs SOCKET
+ */
+import { spawn, spawnSync } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/** So long it waits for somebody else, after the last has gone. */
+const LINGER_MS = 8000;
+const START_MS = 90_000;
+const POLL_MS = 100;
+const KEYS = { accessKeyId: 'AKIARADOSGWTEST', secretAccessKey: `canary/secret+${randomUUID()}` };
+
+const users = new Set();
+const daemons = [];
+const folder = mkdtempSync(join(tmpdir(), 'casync-radosgw-'));
+const configuration = join(folder, 'ceph.conf');
+let told;
+let lingering;
+
+function end(status) {
+  for (const { pid, exitCode, signalCode } of daemons) {
+    if (exitCode === null && signalCode === null) process.kill(pid, 'SIGKILL');
+  }
+  rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
+  process.exit(status);
+}
+
+function linger() {
+  clearTimeout(lingering);
+  if (users.size === 0 && told !== undefined) lingering = setTimeout(() => end(0), LINGER_MS);
+}
+
+function freePorts(count) {
+  const servers = Array.from({ length: count }, () => createServer());
+  return Promise.all(
+    servers.map(
+      (server) =>
+        new Promise((done, fail) => {
+          server.once('error', fail);
+          server.listen(0, '127.0.0.1', () => done(server.address().port));
+        }),
+    ),
+  ).finally(() => {
+    for (const server of servers) server.close();
+  });
+}
+
+function configure(monitorPort, port, id) {
+  return `[global]
+fsid = ${id}
+mon host = v1:127.0.0.1:${monitorPort}
+mon initial members = a
+auth cluster required = none
+auth service required = none
+auth client required = none
+osd pool default size = 1
+osd pool default min size = 1
+osd crush chooseleaf type = 0
+mon allow pool size one = true
+mon max pg per osd = 1000
+osd pool default pg num = 4
+osd pool default pgp num = 4
+osd pool default pg autoscale mode = off
+mon data avail crit = 1
+ms bind msgr2 = false
+ms bind before connect = true
+public addr = 127.0.0.1
+osd objectstore = memstore
+memstore device bytes = 2147483648
+osd crush update on start = false
+osd data = ${folder}/osd
+mon data = ${folder}/mon
+mgr data = ${folder}/mgr
+run dir = ${folder}
+log file = ${folder}/$name.log
+admin socket = ${folder}/$name.asok
+pid file = ${folder}/$name.pid
+[client.rgw]
+rgw frontends = beast endpoint=127.0.0.1:${port}
+rgw dns name = gateway.test
+rgw max objs per shard = 100000
+rgw dynamic resharding = false
+`;
+}
+
+/** Runs a program to its end. */
+function run(program, ...words) {
+  const { status, stderr, error } = spawnSync(program, words, {
+    cwd: folder,
+    encoding: 'utf8',
+    timeout: START_MS,
+  });
+  if (status !== 0) throw new Error(`${program} ${words.join(' ')}: ${error ?? stderr}`);
+}
+
+/** Starts a program that is killed when this process ends, whatever ends it. */
+function start(program, ...words) {
+  const daemon = spawn('setpriv', ['--pdeathsig', 'KILL', program, '-c', configuration, ...words], {
+    cwd: folder,
+    stdio: 'ignore',
+  });
+  daemons.push(daemon);
+  daemon.once('exit', () => end(1));
+}
+
+async function answers(endpoint) {
+  const began = performance.now();
+  while (performance.now() - began < START_MS) {
+    try {
+      const { status } = await fetch(endpoint);
+      if (status === 200) return;
+    } catch {
+      // Not yet.
+    }
+    await new Promise((done) => setTimeout(done, POLL_MS));
+  }
+  throw new Error(`no answer at ${endpoint}: ${readFileSync(`${folder}/client.rgw.log`, 'utf8')}`);
+}
+
+async function startGateway() {
+  const [monitorPort, port] = await freePorts(2);
+  const id = randomUUID();
+  writeFileSync(configuration, configure(monitorPort, port, id));
+  for (const name of ['mon', 'osd', 'mgr']) mkdirSync(join(folder, name));
+  const monitor = `[v1:127.0.0.1:${monitorPort}]`;
+  run('monmaptool', '--create', '--addv', 'a', monitor, '--fsid', id, 'monmap');
+  run('ceph-mon', '-c', configuration, '--mkfs', '-i', 'a', '--monmap', 'monmap');
+  start('ceph-mon', '-f', '-i', 'a');
+  const storage = randomUUID();
+  run('ceph', '-c', configuration, 'osd', 'new', storage);
+  run('ceph-osd', '-c', configuration, '-i', '0', '--mkfs', '--osd-uuid', storage);
+  run('ceph', '-c', configuration, ...'osd crush add osd.0 1.0 root=default host=h'.split(' '));
+  start('ceph-osd', '-f', '-i', '0');
+  const user = '--uid=test --display-name=test --max-buckets=0'.split(' ');
+  const keys = [`--access-key=${KEYS.accessKeyId}`, `--secret-key=${KEYS.secretAccessKey}`];
+  const admin = ['-c', configuration, '-n', 'client.rgw'];
+  run('radosgw-admin', ...admin, 'user', 'create', ...user, ...keys);
+  start('radosgw', '-f', '-n', 'client.rgw');
+  const endpoint = `http://127.0.0.1:${port}`;
+  await answers(endpoint);
+  return { endpoint, ...KEYS };
+}
+
+const server = createServer((socket) => {
+  users.add(socket);
+  clearTimeout(lingering);
+  socket.on('error', () => {});
+  socket.on('close', () => {
+    users.delete(socket);
+    linger();
+  });
+  if (told !== undefined) socket.write(told);
+});
+
+// Somebody else has started one.
+server.once('error', () => end(0));
+server.listen(`\0${process.argv[2]}`, async () => {
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.once(signal, () => end(1));
+  try {
+    told = `${JSON.stringify(await startGateway())}\n`;
+  } catch (error) {
+    told = `${JSON.stringify({ failure: String(error) })}\n`;
+  }
+  for (const socket of users) socket.write(told);
+  linger();
+});
