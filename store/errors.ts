@@ -3,11 +3,19 @@ import { CasError, type ErrorParts } from '../formats/errors.ts';
 
 export type StorageErrorCode = 'DENIED' | 'UNAVAILABLE' | 'TARGET_FULL' | 'IO';
 
+export interface StorageErrorParts extends ErrorParts {
+  /** How long the storage wants to be left alone. */
+  readonly retryAfterMs?: number;
+}
+
 /** Storage refused, failed or could not be reached; nothing is known about the object. */
 export class StorageError extends CasError {
-  constructor(code: StorageErrorCode, parts: ErrorParts) {
+  readonly retryAfterMs: number | undefined;
+
+  constructor(code: StorageErrorCode, parts: StorageErrorParts) {
     super(code, parts);
     this.name = 'StorageError';
+    this.retryAfterMs = parts.retryAfterMs;
   }
 }
 
