@@ -25,6 +25,8 @@ export interface BackendAbilities {
   readonly write: boolean;
   readonly list: boolean;
   readonly remove: boolean;
+  /** Whether keys are listed in the order of their characters. */
+  readonly listInOrder?: boolean;
 }
 
 /** A part of an object, in bytes. */

@@ -20,6 +20,8 @@ export interface RemoteFileInfo {
   readonly size: number;
   /** Whether parts of it can be read. */
   readonly hasRanges: boolean;
+  /** Another one whenever the content is another: a tag or time that the storage tells, if it does. */
+  readonly version?: string;
 }
 
 export interface RemoteFile {
