@@ -11,10 +11,12 @@ import { FormatError } from './errors.ts';
 import { checkFlags } from './feature-flags.ts';
 import { RECORD_HEADER_SIZE, RECORD_TYPES, TABLE_TAIL_MARKER } from './record-types.ts';
 
-const HEADER_SIZE = 48;
-const TABLE_OFFSET = HEADER_SIZE;
-const ITEMS_OFFSET = TABLE_OFFSET + RECORD_HEADER_SIZE;
-const ITEM_SIZE = 40;
+/** Bytes that an index begins with: what it says besides its chunks. */
+export const INDEX_HEADER_SIZE = 48;
+const TABLE_OFFSET = INDEX_HEADER_SIZE;
+/** Where its chunks begin, and how long each of them and what follows them is: end and id. */
+export const INDEX_ITEMS_OFFSET = TABLE_OFFSET + RECORD_HEADER_SIZE;
+export const INDEX_ITEM_SIZE = 40;
 
 function failure(record: string, offset: number, expectation: string): FormatError {
   return new FormatError('index', record, offset, expectation);
@@ -26,22 +28,22 @@ function failure(record: string, offset: number, expectation: string): FormatErr
  */
 export function encodeIndex(index: ChunkIndex): Uint8Array {
   checkHeader(index, DEFAULT_DECODE_LIMITS);
-  const tail = ITEMS_OFFSET + ITEM_SIZE * index.count;
-  const bytes = new Uint8Array(tail + ITEM_SIZE);
+  const tail = INDEX_ITEMS_OFFSET + INDEX_ITEM_SIZE * index.count;
+  const bytes = new Uint8Array(tail + INDEX_ITEM_SIZE);
   const { min, avg, max } = index.chunkSizes;
-  [HEADER_SIZE, RECORD_TYPES.INDEX, index.featureFlags, min, avg, max].forEach((value, i) => {
+  [INDEX_HEADER_SIZE, RECORD_TYPES.INDEX, index.featureFlags, min, avg, max].forEach((value, i) => {
     writeU64(bytes, 8 * i, value);
   });
   writeU64(bytes, TABLE_OFFSET, U64_MAX);
   writeU64(bytes, TABLE_OFFSET + 8, RECORD_TYPES.TABLE);
   for (let i = 0; i < index.count; i++) {
-    const offset = ITEMS_OFFSET + ITEM_SIZE * i;
+    const offset = INDEX_ITEMS_OFFSET + INDEX_ITEM_SIZE * i;
     checkEnd(index.end(i), index.start(i), i, index.chunkSizes.max);
     writeU64(bytes, offset, index.end(i));
     bytes.set(index.idBytes(i), offset + 8);
   }
-  writeU64(bytes, tail + 16, HEADER_SIZE);
-  writeU64(bytes, tail + 24, tail + ITEM_SIZE - TABLE_OFFSET);
+  writeU64(bytes, tail + 16, INDEX_HEADER_SIZE);
+  writeU64(bytes, tail + 24, tail + INDEX_ITEM_SIZE - TABLE_OFFSET);
   writeU64(bytes, tail + 32, TABLE_TAIL_MARKER);
   return bytes;
 }
@@ -55,8 +57,8 @@ export function decodeIndex(
   bytes: Uint8Array,
   limits: DecodeLimits = DEFAULT_DECODE_LIMITS,
 ): ChunkIndex {
-  const header = decodeHeader(bytes, limits);
-  expectLength(bytes, 'TABLE', ITEMS_OFFSET);
+  const header = decodeIndexHeader(bytes, limits);
+  expectLength(bytes, 'TABLE', INDEX_ITEMS_OFFSET);
   if (readU64(bytes, TABLE_OFFSET) !== U64_MAX) {
     throw failure('TABLE', TABLE_OFFSET, 'the size field must be 2^64-1');
   }
@@ -65,7 +67,7 @@ export function decodeIndex(
   }
   const count = countItems(bytes);
   if (count > limits.maxChunkCount) {
-    throw failure('TABLE', ITEMS_OFFSET, `more than ${limits.maxChunkCount} chunks`);
+    throw failure('TABLE', INDEX_ITEMS_OFFSET, `more than ${limits.maxChunkCount} chunks`);
   }
   return decodeItems(bytes, header, count);
 }
@@ -74,10 +76,18 @@ function expectLength(bytes: Uint8Array, record: string, length: number): void {
   if (bytes.length < length) throw failure(record, bytes.length, 'the file ends early');
 }
 
-function decodeHeader(bytes: Uint8Array, limits: DecodeLimits): IndexHeader {
-  expectLength(bytes, 'INDEX', HEADER_SIZE);
-  if (readSize(bytes, 0) !== HEADER_SIZE) {
-    throw failure('INDEX', 0, `the size field must be ${HEADER_SIZE}`);
+/**
+ * Reads what an index file begins with.
+ * @param bytes the file as far as it is there: at least {@link INDEX_HEADER_SIZE} bytes
+ * @throws FormatError
+ */
+export function decodeIndexHeader(
+  bytes: Uint8Array,
+  limits: DecodeLimits = DEFAULT_DECODE_LIMITS,
+): IndexHeader {
+  expectLength(bytes, 'INDEX', INDEX_HEADER_SIZE);
+  if (readSize(bytes, 0) !== INDEX_HEADER_SIZE) {
+    throw failure('INDEX', 0, `the size field must be ${INDEX_HEADER_SIZE}`);
   }
   if (readU64(bytes, 8) !== RECORD_TYPES.INDEX) {
     throw failure('INDEX', 8, 'wrong record type; this is no casync index');
@@ -108,7 +118,7 @@ function checkHeader({ featureFlags, chunkSizes }: IndexHeader, limits: DecodeLi
 /** @param end of chunk `i`, which begins at `start` */
 function checkEnd(end: number, start: number, i: number, maxChunkSize: number): void {
   const fail = (expectation: string) =>
-    failure(`item ${i}`, ITEMS_OFFSET + ITEM_SIZE * i, expectation);
+    failure(`item ${i}`, INDEX_ITEMS_OFFSET + INDEX_ITEM_SIZE * i, expectation);
   if (end === 0) throw fail('end of chunk is 0, or a damaged tail');
   if (end > Number.MAX_SAFE_INTEGER) throw fail('end of chunk too large');
   if (end <= start) throw fail('ends of chunks must rise');
@@ -123,22 +133,23 @@ function isTail(bytes: Uint8Array, offset: number): boolean {
     readSize(bytes, offset) === 0 &&
     readSize(bytes, offset + 8) === 0 &&
     readU64(bytes, offset + 32) === TABLE_TAIL_MARKER &&
-    readSize(bytes, offset + 16) === HEADER_SIZE &&
-    readSize(bytes, offset + 24) === offset + ITEM_SIZE - TABLE_OFFSET
+    readSize(bytes, offset + 16) === INDEX_HEADER_SIZE &&
+    readSize(bytes, offset + 24) === offset + INDEX_ITEM_SIZE - TABLE_OFFSET
   );
 }
 
 /** Items before the tail, which must be the end of the file. */
 function countItems(bytes: Uint8Array): number {
-  const last = bytes.length - ITEM_SIZE;
-  let offset = ITEMS_OFFSET;
-  while (offset <= last && !isTail(bytes, offset)) offset += ITEM_SIZE;
+  const last = bytes.length - INDEX_ITEM_SIZE;
+  let offset = INDEX_ITEMS_OFFSET;
+  while (offset <= last && !isTail(bytes, offset)) offset += INDEX_ITEM_SIZE;
   if (offset > last) {
     // An item that breaks the rules explains a missing tail better than the missing tail does.
-    return Math.floor((bytes.length - ITEMS_OFFSET) / ITEM_SIZE);
+    return Math.floor((bytes.length - INDEX_ITEMS_OFFSET) / INDEX_ITEM_SIZE);
   }
-  if (offset < last) throw failure('TABLE', offset + ITEM_SIZE, 'nothing may follow the tail');
-  return (offset - ITEMS_OFFSET) / ITEM_SIZE;
+  if (offset < last)
+    throw failure('TABLE', offset + INDEX_ITEM_SIZE, 'nothing may follow the tail');
+  return (offset - INDEX_ITEMS_OFFSET) / INDEX_ITEM_SIZE;
 }
 
 function decodeItems(bytes: Uint8Array, header: IndexHeader, count: number): ChunkIndex {
@@ -146,14 +157,14 @@ function decodeItems(bytes: Uint8Array, header: IndexHeader, count: number): Chu
   const ids = new Uint8Array(count * CHUNK_ID_LENGTH);
   let start = 0;
   for (let i = 0; i < count; i++) {
-    const offset = ITEMS_OFFSET + ITEM_SIZE * i;
+    const offset = INDEX_ITEMS_OFFSET + INDEX_ITEM_SIZE * i;
     const end = readSize(bytes, offset);
     checkEnd(end, start, i, header.chunkSizes.max);
     ends[i] = end;
-    ids.set(bytes.subarray(offset + 8, offset + ITEM_SIZE), i * CHUNK_ID_LENGTH);
+    ids.set(bytes.subarray(offset + 8, offset + INDEX_ITEM_SIZE), i * CHUNK_ID_LENGTH);
     start = end;
   }
-  if (bytes.length !== ITEMS_OFFSET + ITEM_SIZE * (count + 1)) {
+  if (bytes.length !== INDEX_ITEMS_OFFSET + INDEX_ITEM_SIZE * (count + 1)) {
     throw failure('TABLE', bytes.length, 'the file ends early');
   }
   return new ChunkIndex(header, ends, ids);
