@@ -1,7 +1,8 @@
 /**
  * What is known of a place besides its locator: from the configuration, the environment and options.
- * Plain data; every kind of storage takes from it what concerns it (spec/remote.md, "Settings").
+ * Every kind of storage takes from it what concerns it (spec/remote.md, "Settings").
  */
+import type { RetryEvent } from './wrap/retry.ts';
 
 export interface LocationSettings {
   /** Environment variables: proxies, programs, credentials. */
@@ -44,4 +45,7 @@ export interface LocationSettings {
   readonly concurrency?: number;
   /** Bytes per second, over all connections to the place. */
   readonly rateLimit?: number;
+
+  /** Told before something is tried again. The only part that is no plain data. */
+  readonly onRetry?: (event: RetryEvent) => void;
 }

@@ -7,6 +7,11 @@ import type { ObjectBackend } from './backend.ts';
 import { type Locator, redacted } from './location.ts';
 import type { LocationSettings } from './location-settings.ts';
 import type { RemoteFile } from './remote-file.ts';
+import { SYSTEM_CLOCK } from './wrap/clock.ts';
+import { openCoalescingBackend } from './wrap/coalesce.ts';
+import { openRetryingBackend, Retrier, type RetryOptions } from './wrap/retry.ts';
+import { openRetryingFile } from './wrap/retry-file.ts';
+import { openThrottledBackend, openThrottledFile, Throttle } from './wrap/throttle.ts';
 
 export type UrlLocator = Extract<Locator, { readonly kind: 'url' }>;
 
@@ -45,7 +50,8 @@ async function loadScheme({ scheme, url }: UrlLocator): Promise<Scheme> {
 }
 
 /**
- * Opens the folder that a URL names, for chunks: query and parameters do not count.
+ * Opens the folder that a URL names, for chunks: query and parameters do not count. It keeps to the
+ * rate limit, tries again what may pass, and asks once for what is wanted twice.
  * @throws CasError `UNSUPPORTED`; StorageError
  */
 export async function openBackendAt(
@@ -53,14 +59,45 @@ export async function openBackendAt(
   settings: LocationSettings,
 ): Promise<ObjectBackend> {
   const { openBackend } = await loadScheme(locator);
-  return openBackend(locator.url, settings);
+  const backend = await openRetried(locator, settings, openBackend);
+  const { rateLimit } = settings;
+  const throttled =
+    rateLimit === undefined
+      ? backend
+      : openThrottledBackend(backend, new Throttle(rateLimit, SYSTEM_CLOCK));
+  return openCoalescingBackend(openRetryingBackend(throttled, retryOptions(settings)));
 }
 
-/** Opens the index or archive that a URL names. @throws CasError `UNSUPPORTED`; StorageError */
+/**
+ * Opens the index or archive that a URL names, with the same rules.
+ * @throws CasError `UNSUPPORTED`; StorageError
+ */
 export async function openFileAt(
   locator: UrlLocator,
   settings: LocationSettings,
 ): Promise<RemoteFile> {
   const { openFile } = await loadScheme(locator);
-  return openFile(locator.url, settings);
+  const file = await openRetried(locator, settings, openFile);
+  const { rateLimit } = settings;
+  const throttled =
+    rateLimit === undefined ? file : openThrottledFile(file, new Throttle(rateLimit, SYSTEM_CLOCK));
+  return openRetryingFile(throttled, retryOptions(settings));
+}
+
+function openRetried<T>(
+  { url }: UrlLocator,
+  settings: LocationSettings,
+  open: (url: string, settings: LocationSettings) => Promise<T>,
+): Promise<T> {
+  const retrier = new Retrier(redacted(url), retryOptions(settings));
+  return retrier.run(() => open(url, settings), undefined);
+}
+
+function retryOptions({ attemptCount, onRetry }: LocationSettings): RetryOptions {
+  return {
+    clock: SYSTEM_CLOCK,
+    random: Math.random,
+    ...(attemptCount === undefined ? {} : { attemptCount }),
+    ...(onRetry === undefined ? {} : { onRetry }),
+  };
 }
