@@ -4,7 +4,7 @@ import type { ListedObject, ObjectBackend } from '../../store/backend.ts';
 import { noise, text } from '../helpers/golden.ts';
 
 /** Makes an empty backend that the test may use alone. */
-export type BackendFactory = (t: ExecutionContext) => ObjectBackend;
+export type BackendFactory = (t: ExecutionContext) => ObjectBackend | Promise<ObjectBackend>;
 
 const KEY = `abcd/${'ab'.repeat(32)}.cacnk`;
 
@@ -27,7 +27,7 @@ export function backendSuite(name: string, create: BackendFactory): void {
 
 function readingAndWriting(name: string, create: BackendFactory): void {
   test(`${name}: gives back what was put, byte for byte`, async (t) => {
-    const backend = create(t);
+    const backend = await create(t);
     const objects = { [KEY]: text(5000), top: noise(1), 'a/b/c/deep': noise(100_000), e: noise(0) };
     for (const [key, bytes] of Object.entries(objects)) {
       t.is(await backend.put(key, bytes), 'stored');
@@ -38,7 +38,7 @@ function readingAndWriting(name: string, create: BackendFactory): void {
   });
 
   test(`${name}: bytes may be reused after put, and results belong to the caller`, async (t) => {
-    const backend = create(t);
+    const backend = await create(t);
     const bytes = text(100);
     await backend.put(KEY, bytes);
     bytes.fill(0);
@@ -50,7 +50,7 @@ function readingAndWriting(name: string, create: BackendFactory): void {
   });
 
   test(`${name}: reads into memory of the caller, if the object fits`, async (t) => {
-    const backend = create(t);
+    const backend = await create(t);
     for (const size of [0, 1, 5000]) {
       await backend.put(`key-${size}`, noise(size));
       await backend.flush();
@@ -68,7 +68,7 @@ function readingAndWriting(name: string, create: BackendFactory): void {
   });
 
   test(`${name}: gives a range of an object, as far as it goes`, async (t) => {
-    const backend = create(t);
+    const backend = await create(t);
     const bytes = noise(5000);
     await backend.put(KEY, bytes);
     await backend.flush();
@@ -96,7 +96,7 @@ function readingAndWriting(name: string, create: BackendFactory): void {
   });
 
   test(`${name}: put replaces, with the last one winning`, async (t) => {
-    const backend = create(t);
+    const backend = await create(t);
     for (let i = 0; i < 5; i++) await backend.put('key', noise(10, i));
     await backend.flush();
     t.deepEqual(await backend.get('key'), noise(10, 4));
@@ -107,7 +107,7 @@ function readingAndWriting(name: string, create: BackendFactory): void {
   });
 
   test(`${name}: many objects at once, from many callers`, async (t) => {
-    const backend = create(t);
+    const backend = await create(t);
     const names = Array.from({ length: 2500 }, (_, i) => `${(i % 7).toString(16)}000/object-${i}`);
     await Promise.all(names.map((key, i) => backend.put(key, noise(50, i), { ifAbsent: true })));
     await Promise.all([backend.flush(), backend.flush(), backend.flush()]);
@@ -121,7 +121,7 @@ function readingAndWriting(name: string, create: BackendFactory): void {
 
 function presence(name: string, create: BackendFactory): void {
   test(`${name}: says missing only for what is not there`, async (t) => {
-    const backend = create(t);
+    const backend = await create(t);
     await t.throwsAsync(backend.get(KEY), { code: 'OBJECT_MISSING' });
     t.is(await backend.stat(KEY), undefined);
     await backend.put('abcd/other', text(5));
@@ -131,7 +131,7 @@ function presence(name: string, create: BackendFactory): void {
   });
 
   test(`${name}: has says whether any of the names is there`, async (t) => {
-    const backend = create(t);
+    const backend = await create(t);
     t.false(await backend.has([KEY, 'abcd/other']));
     await backend.put('abcd/other', text(5));
     t.true(await backend.has([KEY, 'abcd/other']));
@@ -145,7 +145,7 @@ function presence(name: string, create: BackendFactory): void {
   });
 
   test(`${name}: ifAbsent leaves what is there, or was accepted before`, async (t) => {
-    const backend = create(t);
+    const backend = await create(t);
     t.is(await backend.put(KEY, text(10), { ifAbsent: true }), 'stored');
     t.is(await backend.put(KEY, text(20), { ifAbsent: true }), 'present');
     await backend.flush();
@@ -155,7 +155,7 @@ function presence(name: string, create: BackendFactory): void {
   });
 
   test(`${name}: stat knows size and time`, async (t) => {
-    const backend = create(t);
+    const backend = await create(t);
     await backend.put(KEY, text(123));
     await backend.flush();
     const info = await backend.stat(KEY);
@@ -164,7 +164,7 @@ function presence(name: string, create: BackendFactory): void {
   });
 
   test(`${name}: removed is gone, and removing what is not there succeeds`, async (t) => {
-    const backend = create(t);
+    const backend = await create(t);
     await backend.remove(KEY);
     await backend.put(KEY, text(5));
     await backend.put('abcd/stays', text(6));
@@ -179,7 +179,7 @@ function presence(name: string, create: BackendFactory): void {
   });
 
   test(`${name}: what was removed before it was flushed does not come back`, async (t) => {
-    const backend = create(t);
+    const backend = await create(t);
     await backend.put(KEY, text(5));
     await backend.remove(KEY);
     await backend.flush();
@@ -189,7 +189,7 @@ function presence(name: string, create: BackendFactory): void {
 
 function listing(name: string, create: BackendFactory): void {
   test(`${name}: lists exactly the objects whose key begins with the prefix`, async (t) => {
-    const backend = create(t);
+    const backend = await create(t);
     t.deepEqual(await keys(backend), []);
     const all = ['abcd/1', 'abcd/12', 'abce/1', 'top', 'x/y/z'];
     for (const [i, key] of all.entries()) await backend.put(key, noise(i + 1));
@@ -218,7 +218,7 @@ function listing(name: string, create: BackendFactory): void {
 
 function refusals(name: string, create: BackendFactory): void {
   test(`${name}: an object above maxSize is not read`, async (t) => {
-    const backend = create(t);
+    const backend = await create(t);
     await backend.put(KEY, text(1000));
     await backend.flush();
     await t.throwsAsync(backend.get(KEY, { maxSize: 999 }), { code: 'LIMIT_EXCEEDED' });
@@ -226,7 +226,7 @@ function refusals(name: string, create: BackendFactory): void {
   });
 
   test(`${name}: refuses names that are not keys`, async (t) => {
-    const backend = create(t);
+    const backend = await create(t);
     for (const key of [
       '',
       '/a',
@@ -248,7 +248,7 @@ function refusals(name: string, create: BackendFactory): void {
   });
 
   test(`${name}: does nothing when the signal has fired`, async (t) => {
-    const backend = create(t);
+    const backend = await create(t);
     const reason = new Error('stopped');
     const signal = AbortSignal.abort(reason);
     await t.throwsAsync(backend.put(KEY, text(1), { signal }), { is: reason });
