@@ -1,11 +1,14 @@
 /** What every command gets besides its words: options, outputs, environment and the stop signal. */
 import type { ProgressSink } from '../lib/progress.ts';
+import type { Settings } from './config.ts';
 import type { Options } from './options.ts';
 import type { Output } from './output.ts';
 
 export interface Context {
   readonly options: Options;
   readonly environment: Readonly<Record<string, string | undefined>>;
+  /** What is known of places. */
+  readonly settings: Settings;
   readonly stdout: Output;
   /** Fires on SIGINT, SIGTERM and SIGHUP. */
   readonly signal: AbortSignal;

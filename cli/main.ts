@@ -4,6 +4,7 @@
  */
 import { isCasError } from '../formats/errors.ts';
 import { PipelineError } from '../lib/errors.ts';
+import { openSettings } from './config.ts';
 import type { Context } from './context.ts';
 import { EXIT_DONE, EXIT_FAILED, exitCodeOf } from './exit-codes.ts';
 import { GetoptError } from './getopt.ts';
@@ -64,24 +65,26 @@ async function run(
   const release = onExitSignals(controller, progress.close);
   const stdout = openOutput(STDOUT, progress.clear);
   let exitCode = EXIT_DONE;
-  const context: Context = {
-    options,
-    environment: process.env,
-    stdout,
-    signal: controller.signal,
-    warn: complain,
-    inform: (message) => {
-      if (!options.verbose || options.logLevel < LEVEL_INFO) return;
-      progress.clear();
-      say(`${message}\n`);
-    },
-    onProgress: progress.sink,
-    reportStatistics: progress.reportStatistics,
-    setExitCode: (code) => {
-      exitCode = code;
-    },
+  const inform = (message: string): void => {
+    if (!options.verbose || options.logLevel < LEVEL_INFO) return;
+    progress.clear();
+    say(`${message}\n`);
   };
   try {
+    const context: Context = {
+      options,
+      environment: process.env,
+      settings: await openSettings(options, process.env, { warn: complain, inform }),
+      stdout,
+      signal: controller.signal,
+      warn: complain,
+      inform,
+      onProgress: progress.sink,
+      reportStatistics: progress.reportStatistics,
+      setExitCode: (code) => {
+        exitCode = code;
+      },
+    };
     await verb(words, context);
     stdout.flush();
     return exitCode;
