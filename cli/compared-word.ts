@@ -19,7 +19,7 @@ export function openCompared(word: string, context: Context): ComparedWord {
     ...inputOf(opened),
     ...storeOptions(word, context),
     opened,
-    ...(kind === undefined || opened.stats.isDirectory() ? {} : { kind }),
+    ...(kind === undefined || opened.type === 'directory' ? {} : { kind }),
   };
 }
 

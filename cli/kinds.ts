@@ -1,9 +1,9 @@
 /** Which kind of thing a word names (spec/command-line.md, "Which kind of thing"). */
-import { type BigIntStats, constants, fstatSync, openSync } from 'node:fs';
+import { constants, fstatSync, openSync } from 'node:fs';
 import { CasError } from '../formats/errors.ts';
 import { localPath as localPathOf } from '../lib/api/stores.node.ts';
 import { errnoOf, systemFailure } from '../lib/os/system-error.node.ts';
-import { classifyLocator, suffixKind } from '../store/location.ts';
+import { classifyLocator, redacted, suffixKind } from '../store/location.ts';
 import type { Kind } from './options.ts';
 
 /** Standard input or output as a word. */
@@ -32,14 +32,28 @@ export function localPath(word: string, unfit?: string): string {
   return localPathOf(word);
 }
 
+/** Whether a word names something on another machine. */
+function isRemote(word: string): boolean {
+  return classifyLocator(word).kind !== 'path';
+}
+
+/** A word that names an output, here or elsewhere, as the library takes it. */
+export function placeOf(word: string): string {
+  return isRemote(word) ? word : localPath(word);
+}
+
 /** An empty word names nothing. @param noun what the original says of it in this place */
 export function refuseEmpty(word: string, noun: string): void {
   if (word === '') throw refuse(`Failed to determine ${noun}: `);
 }
 
+/** What an input is: `stream` is standard input that is read front to back, `pipe` one with a name. */
+export type InputType = 'file' | 'directory' | 'device' | 'stream' | 'pipe' | 'remote' | 'other';
+
 export interface OpenedInput {
-  readonly descriptor: number;
-  readonly stats: BigIntStats;
+  /** A descriptor; the locator of what is on another machine. */
+  readonly input: number | string;
+  readonly type: InputType;
   /** For messages. */
   readonly label: string;
 }
@@ -47,16 +61,13 @@ export interface OpenedInput {
 /** Opens a word for reading; never waits for the other end of a fifo. */
 export function openInput(word: string, describe: (label: string) => string): OpenedInput {
   if (word === STANDARD_STREAM) {
-    return {
-      descriptor: STDIN,
-      stats: fstatSync(STDIN, { bigint: true }),
-      label: 'standard input',
-    };
+    return { input: STDIN, type: typeOf(STDIN), label: 'standard input' };
   }
+  if (isRemote(word)) return { input: word, type: 'remote', label: redacted(word) };
   const path = localPath(word);
   try {
     const descriptor = openSync(path, OPEN_FOR_READING);
-    return { descriptor, stats: fstatSync(descriptor, { bigint: true }), label: path };
+    return { input: descriptor, type: typeOf(descriptor), label: path };
   } catch (cause) {
     const failure = systemFailure('', cause, describe(path));
     if (errnoOf(cause) !== 'ENOENT' || kindOfName(word) === undefined) throw failure;
@@ -65,13 +76,25 @@ export function openInput(word: string, describe: (label: string) => string): Op
 }
 
 /**
- * True for standard input that is read front to back: a pipe, socket or terminal. Whoever leaves out
- * the input and runs us with the null device means no empty blob.
+ * Whoever leaves out the input and runs us with the null device means no empty blob: of the devices
+ * that are no block devices only terminals are read.
  */
-export function isStream({ descriptor, stats }: OpenedInput): boolean {
-  if (descriptor !== STDIN) return false;
-  if (stats.isFIFO() || stats.isSocket()) return true;
-  return stats.isCharacterDevice() && process.getBuiltinModule('node:tty').isatty(STDIN);
+function typeOf(descriptor: number): InputType {
+  const stats = fstatSync(descriptor);
+  if (stats.isFile()) return 'file';
+  if (stats.isDirectory()) return 'directory';
+  if (stats.isBlockDevice()) return 'device';
+  const isStandard = descriptor === STDIN;
+  if (stats.isFIFO()) return isStandard ? 'stream' : 'pipe';
+  const isStream =
+    stats.isSocket() ||
+    (stats.isCharacterDevice() && process.getBuiltinModule('node:tty').isatty(descriptor));
+  return isStandard && isStream ? 'stream' : 'other';
+}
+
+/** Whether an input is one blob, archive or index that can be read. */
+export function isReadable({ type }: OpenedInput): boolean {
+  return type === 'file' || type === 'device' || type === 'stream' || type === 'remote';
 }
 
 /**
@@ -82,11 +105,11 @@ export function isStream({ descriptor, stats }: OpenedInput): boolean {
 export function inputOf(
   opened: OpenedInput,
   pipes: 'named' | 'standard input' = 'standard input',
-): { readonly input: number; readonly label: string } {
-  const { descriptor, stats, label } = opened;
-  const isStored = stats.isFile() || stats.isDirectory() || stats.isBlockDevice();
-  const isNamedPipe = pipes === 'named' && stats.isFIFO();
-  if (isStored || isNamedPipe || isStream(opened)) return { input: descriptor, label };
+): { readonly input: number | string; readonly label: string } {
+  const { input, type, label } = opened;
+  const isFit =
+    isReadable(opened) || type === 'directory' || (type === 'pipe' && pipes === 'named');
+  if (isFit) return { input, label };
   throw refuse('Input is neither a file or directory. Refusing.');
 }
 

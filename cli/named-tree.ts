@@ -39,7 +39,7 @@ function namedKind(verb: string, word: string, what: Kind | undefined): Kind | u
 
 /** Settles what the input is. */
 function treeKind(word: string, input: OpenedInput, kind: Kind | undefined): TreeKind {
-  if (input.stats.isDirectory()) {
+  if (input.type === 'directory') {
     if (kind === undefined || kind === 'directory') return 'directory';
     throw refuse('Input is a directory, but attempted to list archive or index.');
   }

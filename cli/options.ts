@@ -5,7 +5,7 @@
 import type { DigestName } from '../formats/chunk-id.ts';
 import { type ChunkSizes, DEFAULT_CHUNK_SIZES } from '../formats/chunk-sizes.ts';
 import type { ChunkerName } from '../lib/chunking/scanner.ts';
-import type { SyncMode } from '../lib/local-store.node.ts';
+import type { SyncMode } from '../lib/stores/store-description.ts';
 import type { CodecName } from '../store/transforms.ts';
 import { parseBoolean, parseDigest, parseLogLevel, type UidShiftOption } from './values.ts';
 

@@ -4,6 +4,7 @@ import type { StoreOptions } from '../lib/api/options.ts';
 import { defaultStore } from '../store/location.ts';
 import type { Context } from './context.ts';
 import { STANDARD_STREAM } from './kinds.ts';
+import { placeOptions } from './places.ts';
 
 const DEFAULT_STORE = 'default.castr';
 
@@ -23,17 +24,24 @@ export function storeOptions(
   context: Context,
   use: 'read' | 'write' = 'read',
 ): StoreOptions {
-  const { options, environment } = context;
+  const { options } = context;
   const extraStores = options.extraStores.filter((store) => store !== '');
   if (use === 'read' && extraStores.length < options.extraStores.length) {
     context.warn('Failed to add extra store , ignoring: No such file or directory');
   }
-  const suffix = environment.CASYNC_COMPRESSED_CHUNK_SUFFIX;
   return {
     store: mainStore(index, context),
     extraStores,
     compression: options.compression,
     sync: options.sync,
-    ...(suffix ? { suffix } : {}),
+    ...placeOptions(context),
+    ...(options.cacheStore && { cacheStore: options.cacheStore }),
+    ...suffixOption(context),
   };
+}
+
+/** How names of compressed chunks end, if the environment says. */
+export function suffixOption({ environment }: Context): Pick<StoreOptions, 'suffix'> {
+  const suffix = environment.CASYNC_COMPRESSED_CHUNK_SUFFIX;
+  return suffix ? { suffix } : {};
 }

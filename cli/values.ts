@@ -1,7 +1,7 @@
 /** How option values are read (spec/command-line.md, "Values"). Unreadable values give undefined. */
 import type { DigestName } from '../formats/chunk-id.ts';
 import type { ChunkerName } from '../lib/chunking/scanner.ts';
-import type { SyncMode } from '../lib/local-store.node.ts';
+import type { SyncMode } from '../lib/stores/store-description.ts';
 import type { CodecName } from '../store/transforms.ts';
 
 /** State of `--uid-shift` and `--uid-range`; shifting is on as soon as one of them asked for it. */

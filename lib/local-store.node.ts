@@ -4,30 +4,25 @@
  * store from its description.
  */
 import type { DigestName } from '../formats/chunk-id.ts';
+import type { ObjectBackend } from '../store/backend.ts';
 import { openLocalBackend } from '../store/backends/local.node.ts';
+import { type CastrObjects, openCastrObjects } from '../store/castr-objects.ts';
 import { openCastrStore } from '../store/castr-store.ts';
 import type { ChunkSource, ManagedChunkStore } from '../store/chunk-store.ts';
+import {
+  type ChunkTranscoder,
+  createTranscoder,
+  type TranscoderOptions,
+} from '../store/transcoder.ts';
 import type { CodecName } from '../store/transforms.ts';
 import { openFallbackSource } from '../store/wrap/fallback.ts';
 import { createCodecs } from './compress/codecs.node.ts';
 import { createDigest } from './digest/digest.node.ts';
 import { createFileCalls } from './os/file-calls.node.ts';
 import { syncFileSystem } from './os/file-system.node.ts';
+import type { LocalStoreDescription } from './stores/store-description.ts';
 
-/** `group`: chunks are durable when flushed. `none`: never synced; for scratch and comparison. */
-export type SyncMode = 'group' | 'none';
-
-/** Everything that opening a store needs, as data that can be sent to workers. */
-export interface LocalStoreDescription {
-  readonly folder: string;
-  /** Tried in order when a chunk is verified; one where an index says which. */
-  readonly digests: readonly DigestName[];
-  /** Of new chunks. */
-  readonly compression: CodecName;
-  /** Of compressed chunks, for example `.cacnk`. */
-  readonly suffix: string;
-  readonly sync: SyncMode;
-}
+export type { LocalStoreDescription };
 
 /**
  * Opens a store for reading and writing; it need not exist. Each store opened holds back its own
@@ -35,16 +30,42 @@ export interface LocalStoreDescription {
  * @throws CasError `USAGE` if the suffix cannot be part of a name
  */
 export function openLocalStore(description: LocalStoreDescription): ManagedChunkStore {
-  const { folder, digests, compression, suffix, sync } = description;
+  const { digests, compression, suffix } = description;
+  const options = transcoderOptions(digests, compression);
+  return openCastrStore(openBackend(description), { ...options, suffix });
+}
+
+/**
+ * The chunks of a store as they are stored; it need not exist.
+ * @throws CasError `USAGE` if the suffix cannot be part of a name
+ */
+export function openLocalObjects(description: LocalStoreDescription): CastrObjects {
+  return openCastrObjects(openBackend(description), description.suffix);
+}
+
+function openBackend({ folder, sync }: LocalStoreDescription): ObjectBackend {
   const calls = createFileCalls();
-  const backend = openLocalBackend(folder, { sync, syncFileSystem, ...(calls ? { calls } : {}) });
-  return openCastrStore(backend, {
+  return openLocalBackend(folder, { sync, syncFileSystem, ...(calls ? { calls } : {}) });
+}
+
+/** A transcoder with the digests and codecs of this machine, which works where it is called. */
+export function createNodeTranscoder(
+  digests: readonly DigestName[],
+  compression: CodecName,
+): ChunkTranscoder {
+  return createTranscoder(transcoderOptions(digests, compression));
+}
+
+function transcoderOptions(
+  digests: readonly DigestName[],
+  compression: CodecName,
+): TranscoderOptions {
+  return {
     digests: digests.map(createDigest),
     codecs: createCodecs(),
     compression,
-    suffix,
     equalBytes: (a, b) => Buffer.compare(a, b) === 0,
-  });
+  };
 }
 
 /** Opens stores to read from, asked in this order. @param descriptions at least one */

@@ -9,7 +9,12 @@ import type { ObjectBackend, ObjectKey, SignalOption } from './backend.ts';
 import type { ListedChunk } from './chunk-store.ts';
 import { ChunkMissing } from './errors.ts';
 import { isObjectKey } from './object-key.ts';
-import type { GetStoredOptions, StoredChunk, StoredChunkStore } from './stored-chunk.ts';
+import type {
+  GetStoredOptions,
+  PutStoredOptions,
+  StoredChunk,
+  StoredChunkStore,
+} from './stored-chunk.ts';
 
 const COMPRESSED_SUFFIX = '.cacnk';
 
@@ -62,9 +67,13 @@ export class CastrObjects implements StoredChunkStore {
     throw new ChunkMissing({ subject: `${this.label}: chunk ${id}`, reason, cause: missing });
   }
 
-  putStored(id: ChunkId, bytes: Uint8Array, options?: SignalOption): Promise<'stored' | 'present'> {
+  putStored(
+    id: ChunkId,
+    bytes: Uint8Array,
+    { replace = false, signal }: PutStoredOptions = {},
+  ): Promise<'stored' | 'present'> {
     const key = chunkKey(id, this.#suffixes[0]);
-    return this.#backend.put(key, bytes, { ...options, ifAbsent: true });
+    return this.#backend.put(key, bytes, { ...(signal && { signal }), ifAbsent: !replace });
   }
 
   flush(options?: SignalOption): Promise<void> {

@@ -16,8 +16,8 @@ export interface FileWriter {
 }
 
 export interface RemoteFileInfo {
-  /** Bytes. */
-  readonly size: number;
+  /** Bytes, where that is known. */
+  readonly size?: number;
   /** Whether parts of it can be read. */
   readonly hasRanges: boolean;
   /** Another one whenever the content is another: a tag or time that the storage tells, if it does. */

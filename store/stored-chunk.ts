@@ -27,9 +27,18 @@ export interface StoredChunkSource {
   close(): Promise<void>;
 }
 
+export interface PutStoredOptions extends SignalOption {
+  /** One that is there may be damaged, and is replaced. */
+  readonly replace?: boolean;
+}
+
 export interface StoredChunkStore extends StoredChunkSource {
-  /** Takes a compressed chunk over that is known to be good, as ObjectBackend.put with `ifAbsent`. */
-  putStored(id: ChunkId, bytes: Uint8Array, options?: SignalOption): Promise<'stored' | 'present'>;
+  /** Takes a compressed chunk over that is known to be good; one that is there already stays. */
+  putStored(
+    id: ChunkId,
+    bytes: Uint8Array,
+    options?: PutStoredOptions,
+  ): Promise<'stored' | 'present'>;
   /** Barrier, as ObjectBackend.flush. */
   flush(options?: SignalOption): Promise<void>;
 }

@@ -97,7 +97,7 @@ class TranscodedStore implements ChunkStore {
         ...(expectedSize !== undefined && { expectedSize }),
         ...(into && { into }),
       });
-      if (!stored.isPlain) await this.#cache?.putStored(id, stored.bytes);
+      if (!stored.isPlain) await this.#keep(id, stored.bytes);
       return plain;
     } finally {
       this.#scratch.release(room);
@@ -128,6 +128,15 @@ class TranscodedStore implements ChunkStore {
 
   close(): Promise<void> {
     return this.#stored.close();
+  }
+
+  /** What cannot be kept is got again the next time. */
+  async #keep(id: ChunkId, bytes: Uint8Array): Promise<void> {
+    try {
+      await this.#cache?.putStored(id, bytes, { replace: true });
+    } catch (error) {
+      if (!isCasError(error)) throw error;
+    }
   }
 
   #subject(id: ChunkId): string {

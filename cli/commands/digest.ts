@@ -5,7 +5,7 @@ import { classifyLocator } from '../../store/location.ts';
 import type { Context } from '../context.ts';
 import {
   inputOf,
-  isStream,
+  isReadable,
   kindOfName,
   type OpenedInput,
   openInput,
@@ -33,12 +33,11 @@ function namedKind(word: string, context: Context): Kind | undefined {
 
 /** Settles the kind by name and, without a known suffix, by what the input is. */
 function settleKind(named: Kind | undefined, input: OpenedInput, hasSubtree: boolean): Kind {
-  const { stats } = input;
-  if (stats.isDirectory()) {
+  if (input.type === 'directory') {
     if (named === undefined || named === 'directory') return 'directory';
     throw refuse('Input is a directory, but attempted to list as blob. Refusing.');
   }
-  if (!stats.isFile() && !stats.isBlockDevice() && !isStream(input)) {
+  if (!isReadable(input)) {
     throw refuse('Input is a neither a directory, a regular file, nor a block device. Refusing.');
   }
   if (named === 'directory') {

@@ -10,7 +10,7 @@ import {
 import type { ChunkTotals } from '../../lib/maintain/index-survey.node.ts';
 import type { Context } from '../context.ts';
 import { jsonLine } from '../json-text.ts';
-import { localPath, refuse, STANDARD_STREAM } from '../kinds.ts';
+import { localPath, placeOf, refuse, STANDARD_STREAM } from '../kinds.ts';
 import { sizeText } from '../size-text.ts';
 import { storeOptions } from '../stores.ts';
 import { synchronize } from '../synchronize.ts';
@@ -111,7 +111,7 @@ export async function info(words: readonly string[], context: Context): Promise<
   const result = await synchronize(() =>
     infoOf({
       ...storeOptions(word, context),
-      input: word === STANDARD_STREAM ? STDIN : localPath(word),
+      input: word === STANDARD_STREAM ? STDIN : placeOf(word),
       ...(options.what ? { kind: options.what } : {}),
       seeds: options.seeds.map((seed) => localPath(seed)),
       chunker: options.chunker,

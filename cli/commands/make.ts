@@ -3,11 +3,12 @@ import { make as makeResult } from '../../lib/api/make.node.ts';
 import type { Context } from '../context.ts';
 import {
   inputOf,
-  isStream,
+  isReadable,
   type KindRule,
   localPath,
   type OpenedInput,
   openInput,
+  placeOf,
   refuse,
   refuseEmpty,
   STANDARD_STREAM,
@@ -33,14 +34,13 @@ type OutputKind = (typeof OUTPUT_KINDS.allowed)[number];
 
 /** Settles the kind by what the input is. */
 function kindForInput(kind: OutputKind | undefined, input: OpenedInput): OutputKind {
-  const { stats } = input;
-  if (stats.isDirectory()) {
+  if (input.type === 'directory') {
     if (kind === 'blob-index') {
       throw refuse('Input is a directory, but attempted to make blob index. Refusing.');
     }
     return kind ?? 'archive';
   }
-  if (!stats.isFile() && !stats.isBlockDevice() && !isStream(input)) {
+  if (!isReadable(input)) {
     throw refuse('Input is a neither a directory, a regular file, nor a block device. Refusing.');
   }
   if (kind === 'archive' || kind === 'archive-index') {
@@ -80,7 +80,7 @@ export async function make(words: readonly string[], context: Context): Promise<
       ...folderOptions(context),
       ...entryLines(context, VERBS),
       ...featureLines(context),
-      output: output === STANDARD_STREAM ? STDOUT : localPath(output),
+      output: output === STANDARD_STREAM ? STDOUT : placeOf(output),
       kind,
       chunkSizes: options.chunkSizes,
       chunker: options.chunker,

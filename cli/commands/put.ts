@@ -4,8 +4,8 @@ import type { Context } from '../context.ts';
 import {
   inputOf,
   type KindRule,
-  localPath,
   openInput,
+  placeOf,
   refuse,
   STANDARD_STREAM,
   settledKind,
@@ -30,7 +30,7 @@ export async function put(words: readonly string[], context: Context): Promise<v
   const kind = settledKind(output, options.what, INDEX_KINDS);
   if (kind === undefined) throw refuse(INDEX_KINDS.unfitName);
   const input = openInput(inputWord, (label) => `Failed to open ${label}`);
-  if (input.stats.isDirectory()) {
+  if (input.type === 'directory') {
     throw refuse('Input is a directory; "make" makes an index of it. Refusing.');
   }
   informOfChunkSizes(context);
@@ -39,7 +39,7 @@ export async function put(words: readonly string[], context: Context): Promise<v
       ...inputOf(input, 'named'),
       ...storeOptions(output, context, 'write'),
       ...folderOptions(context),
-      output: output === STANDARD_STREAM ? STDOUT : localPath(output),
+      output: output === STANDARD_STREAM ? STDOUT : placeOf(output),
       kind,
       chunkSizes: options.chunkSizes,
       chunker: options.chunker,

@@ -30,7 +30,7 @@ export async function verify(words: readonly string[], context: Context): Promis
   const word = words[0];
   if (word === undefined) throw refuse('Archive, index or store expected.');
   const expected = openCompared(word, context);
-  const isStore = words[1] === undefined && expected.opened.stats.isDirectory();
+  const isStore = words[1] === undefined && expected.opened.type === 'directory';
   const result = await synchronize(() =>
     verifyResult({
       ...folderOptions(context),

@@ -1,10 +1,15 @@
 /** Opens the bytes behind an index, with its stores and seeds. Used by whatever reads such bytes. */
 import type { ChunkIndex } from '../../formats/chunk-index.ts';
 import { throwIfAborted } from '../errors.ts';
-import { type LocalStoreDescription, openLocalSource } from '../local-store.node.ts';
+import { openLocalSource } from '../local-store.node.ts';
 import { type IndexSource, openIndexSource } from '../read/index-source.node.ts';
 import { openSeeds } from '../seed/open-seeds.node.ts';
 import type { Seed } from '../seed/seed.ts';
+import {
+  localSources,
+  remoteSources,
+  type SourceDescriptions,
+} from '../stores/store-description.ts';
 import { createBreather } from '../work/breathe.ts';
 import { defaultThreadCount } from '../work/job-pool.node.ts';
 import type { JobPool } from '../work/jobs.node.ts';
@@ -32,17 +37,19 @@ export interface BehindIndex {
   readonly seedingMs: number;
 }
 
-/** Path of an index, which tells where its store is. */
+/** Locator of an index, which tells where its store is. */
 export function indexPath({ input }: InputOptions): string | undefined {
   return typeof input === 'string' ? input : undefined;
 }
 
+/** Whether the old tree is worth a look: what is on this machine need not be got from another one. */
 async function lacksChunk(
-  stores: readonly LocalStoreDescription[],
+  sources: SourceDescriptions,
   index: ChunkIndex,
   { signal }: WorkOptions,
 ): Promise<boolean> {
-  const source = openLocalSource(stores);
+  if (remoteSources(sources).length > 0) return true;
+  const source = openLocalSource(localSources(sources));
   const breathe = createBreather();
   try {
     for (let chunk = 0; chunk < index.count; chunk++) {
@@ -63,11 +70,11 @@ export async function openBehindIndex(
   label: string,
   options: BehindIndexOptions,
 ): Promise<BehindIndex> {
-  const stores = describeStoresForReading(options, indexPath(options), index.digest);
+  const sources = describeStoresForReading(options, indexPath(options), index.digest);
   const { threadCount = defaultThreadCount(), signal, onProgress } = options;
   const { chunker, uidShift, onSeedEntry, oldTree, onSeedFailure } = options;
   const paths = [...(options.seeds ?? [])];
-  if (oldTree !== undefined && (await lacksChunk(stores, index, options))) paths.unshift(oldTree);
+  if (oldTree !== undefined && (await lacksChunk(sources, index, options))) paths.unshift(oldTree);
   const started = performance.now();
   const seeds = await openSeeds(paths, index, {
     threadCount,
@@ -83,7 +90,7 @@ export async function openBehindIndex(
   });
   const seedingMs = paths.length === 0 ? 0 : performance.now() - started;
   const source = openIndexSource(index, {
-    source: stores,
+    source: sources,
     seeds,
     threadCount,
     label,

@@ -17,7 +17,13 @@ import { openIndexSource } from '../read/index-source.node.ts';
 import { defaultThreadCount } from '../work/job-pool.node.ts';
 import { shownFlags } from './features.ts';
 import { folderFlags, walkOptions } from './folder.node.ts';
-import { type OpenedInput, openInput, openSource, readIndex } from './input.node.ts';
+import {
+  type OpenedInput,
+  openInput,
+  openSource,
+  openSourceHere,
+  readIndex,
+} from './input.node.ts';
 import { type InputKind, kindOfPath } from './kinds.ts';
 import type { ComparedInput, FolderOptions } from './options.ts';
 import { describeStoresForReading } from './stores.node.ts';
@@ -38,12 +44,14 @@ export class Compared {
     input: ComparedInput,
     work: WorkOptions,
     index: ChunkIndex | undefined,
+    source: ByteSource | undefined,
   ) {
     this.kind = kindOf(opened, input);
     this.index = index;
     this.#opened = opened;
     this.#input = input;
     this.#work = work;
+    this.#source = source;
   }
 
   /** @throws CasError if it cannot be opened, or is an index that cannot be read */
@@ -53,7 +61,9 @@ export class Compared {
       const kind = kindOf(opened, input);
       const isIndex = kind === 'archive-index' || kind === 'blob-index';
       const index = isIndex ? await readIndex(opened, work) : undefined;
-      return new Compared(opened, input, work, index);
+      const isRemote = index === undefined && opened.form === 'remote';
+      const source = isRemote ? await openSource(opened, work) : undefined;
+      return new Compared(opened, input, work, index, source);
     } catch (error) {
       opened.close();
       throw error;
@@ -74,7 +84,7 @@ export class Compared {
 
   /** The bytes: of a file or stream, or those behind an index. Opened once. */
   readonly source = (): ByteSource => {
-    this.#source ??= this.index ? this.#openIndex(this.index) : openSource(this.#opened);
+    this.#source ??= this.index ? this.#openIndex(this.index) : this.#openHere();
     return this.#source;
   };
 
@@ -99,7 +109,10 @@ export class Compared {
     const { index, source: open } = this;
     const opened = this.#opened;
     if (index) return { open, index, size: index.totalSize, isDevice: false };
-    if (opened.form === 'stream') return { open, isDevice: false };
+    if (opened.form === 'stream' || opened.form === 'remote') {
+      const { size } = open();
+      return { open, isDevice: false, ...(size !== undefined && { size }) };
+    }
     if (opened.form === 'bytes') return { open, size: opened.bytes.length, isDevice: false };
     const { descriptor, label, stats } = opened;
     const size = blobSize(descriptor, label);
@@ -110,6 +123,11 @@ export class Compared {
     this.#folder?.close();
     await this.#source?.close();
     this.#opened.close();
+  }
+
+  #openHere(): ByteSource {
+    if (this.#opened.form === 'remote') throw new TypeError('opened with the input');
+    return openSourceHere(this.#opened);
   }
 
   #openIndex(index: ChunkIndex): ByteSource {

@@ -131,7 +131,7 @@ async function extractToBlob(
   const { signal, onProgress } = options;
   const index = await readIndex(input, options);
   return extractBlob(index, options.output, {
-    stores: describeStoresForReading(options, indexPath(options), index.digest),
+    sources: describeStoresForReading(options, indexPath(options), index.digest),
     seeds,
     onSeedFailure: options.onSeedFailure ?? (() => {}),
     seedOutput,
@@ -231,7 +231,7 @@ async function extractTree(
     ...(extractor?.statistics ?? newTally()),
     localStore: tree.counts?.fromStores ?? NO_CHUNKS,
     localSeed: tree.counts?.fromSeeds ?? NO_CHUNKS,
-    remoteStore: NO_CHUNKS,
+    remoteStore: tree.counts?.fromRemoteStores ?? NO_CHUNKS,
     seedingMs: tree.seedingMs ?? 0,
   };
 }

@@ -17,6 +17,7 @@ import { ChunkIdSet } from '../maintain/chunk-id-set.ts';
 import { type IndexSurvey, surveyIndex } from '../maintain/index-survey.node.ts';
 import { type StoreSurvey, surveyStore } from '../maintain/store-survey.node.ts';
 import { openSeeds } from '../seed/open-seeds.node.ts';
+import { localSources } from '../stores/store-description.ts';
 import { defaultThreadCount } from '../work/job-pool.node.ts';
 import { type OpenedInput, openInput, readIndex } from './input.node.ts';
 import { type InputKind, kindOfPath } from './kinds.ts';
@@ -153,8 +154,9 @@ async function infoOfIndex(
 ): Promise<IndexInfo> {
   const index = await readIndex(input, options);
   const path = typeof options.input === 'string' ? options.input : undefined;
-  const stores = describeStoresForReading(options, path, index.digest).filter(({ folder }) =>
-    existsSync(folder),
+  // What other stores hold of each chunk would cost a request for each.
+  const stores = localSources(describeStoresForReading(options, path, index.digest)).filter(
+    ({ folder }) => existsSync(folder),
   );
   const { seeds = [], signal } = options;
   const found = seeds.length === 0 ? undefined : await searchSeeds(seeds, index, options);

@@ -8,12 +8,16 @@ import { DEFAULT_DECODE_LIMITS } from '../../formats/decode-limits.ts';
 import { about, LimitExceeded } from '../../formats/errors.ts';
 import { decodeIndex } from '../../formats/index-codec.ts';
 import { suffixKind } from '../../store/location.ts';
+import type { RemoteFile } from '../../store/remote-file.ts';
 import { PipelineError, throwIfAborted } from '../errors.ts';
 import { readBlob, readDescriptor } from '../make/blob.node.ts';
 import { errnoOf, systemFailure } from '../os/system-error.node.ts';
 import type { ByteSource } from '../read/byte-source.ts';
 import { openBytesSource, openFileSource, openStreamSource } from '../read/file-source.node.ts';
+import { openRemoteSource } from '../read/remote-source.node.ts';
+import { openRemoteFile } from '../stores/remote-file.node.ts';
 import type { InputOptions } from './options.ts';
+import { localPath, remotePlace, settingsOf } from './stores.node.ts';
 import { untilAborted } from './until-aborted.ts';
 import type { WorkOptions } from './work-options.ts';
 
@@ -26,8 +30,17 @@ export interface OpenedFile {
   readonly close: () => void;
 }
 
+/** An index or archive on another machine. */
+export interface RemoteInput {
+  readonly form: 'remote';
+  readonly label: string;
+  readonly file: RemoteFile;
+  readonly close: () => void;
+}
+
 export type OpenedInput =
   | OpenedFile
+  | RemoteInput
   | {
       readonly form: 'bytes';
       readonly label: string;
@@ -54,8 +67,14 @@ const UNFIT = 'Input is a neither a directory, a regular file, nor a block devic
 function nothingToClose(): void {}
 
 /** @throws PipelineError about the path; `INDEX_MISSING` if it should be an archive or index */
-export function openInput({ input, label, signal }: InputOptions): OpenedInput {
-  if (typeof input === 'string') return openPath(input, label ?? input);
+export function openInput(options: InputOptions): OpenedInput {
+  const { input, label, signal } = options;
+  if (typeof input === 'string') {
+    const place = remotePlace(input);
+    if (place === undefined) return openPath(localPath(input), label ?? input);
+    const file = openRemoteFile(place, settingsOf(input, options));
+    return { form: 'remote', label: label ?? file.label, file, close: () => void file.close() };
+  }
   if (typeof input === 'number') return openDescriptor(input, label, signal);
   const named = { label: label ?? 'input', close: nothingToClose };
   if (input instanceof Uint8Array) return { form: 'bytes', ...named, bytes: input };
@@ -99,7 +118,16 @@ function isFile(stats: Stats): boolean {
 }
 
 /** The bytes of an archive or blob. Closing the source leaves the input open. */
-export function openSource(input: OpenedInput): ByteSource {
+export async function openSource(
+  input: OpenedInput,
+  { signal }: WorkOptions = {},
+): Promise<ByteSource> {
+  if (input.form === 'remote') return openRemoteSource(input.file, signal);
+  return openSourceHere(input);
+}
+
+/** The same for what is on this machine. */
+export function openSourceHere(input: Exclude<OpenedInput, RemoteInput>): ByteSource {
   if (input.form === 'bytes') return openBytesSource(input.bytes, input.label);
   if (input.form === 'stream') return openStreamSource(input.pieces, input.label);
   return { ...openFileSource(input.descriptor, input.label), close: async () => {} };
@@ -113,8 +141,9 @@ export interface PieceOptions {
 /** The bytes of a blob in pieces that are valid until the next is taken. */
 export function piecesOf(
   input: OpenedInput,
-  { onIncomplete = nothingToClose }: PieceOptions = {},
+  { onIncomplete = nothingToClose, signal }: PieceOptions & WorkOptions = {},
 ): Iterable<Uint8Array> | AsyncIterable<Uint8Array> {
+  if (input.form === 'remote') return input.file.read(signal ? { signal } : {});
   if (input.form === 'bytes') return [input.bytes];
   if (input.form === 'stream') return input.pieces;
   return readBlob(input.descriptor, { label: input.label, onIncomplete });

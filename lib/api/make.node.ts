@@ -10,7 +10,6 @@ import { PipelineError } from '../errors.ts';
 import { segmentsOfFile } from '../make/blob.node.ts';
 import type { ByteSink } from '../make/byte-sink.ts';
 import { makeCachedIndex } from '../make/cached-index.node.ts';
-import { openFileSink, openStreamSink } from '../make/file-sink.node.ts';
 import { featuresOfFileSystem } from '../make/file-system-features.ts';
 import { writeStream } from '../make/make.ts';
 import { type PackTreeOptions, packTree } from '../make/pack-tree.node.ts';
@@ -25,10 +24,11 @@ import { walkOptions } from './folder.node.ts';
 import { type OpenedFile, type OpenedInput, openInput, piecesOf } from './input.node.ts';
 import { kindOfPath, type MadeKind } from './kinds.ts';
 import type { FolderOptions, InputOptions, StoreOptions } from './options.ts';
-import { describeStoreForWriting, mainStore } from './stores.node.ts';
+import { openOutput } from './output.node.ts';
+import { describeStoreForWriting, localPath, mainStore, remotePlace } from './stores.node.ts';
 
 export interface MakeOptions extends InputOptions, StoreOptions, FolderOptions, EntryEvents {
-  /** Path of what is made, which appears when it is complete; or a descriptor open for writing. */
+  /** Path, URL or ssh locator of what is made, which appears when it is complete; or a descriptor open for writing. */
   readonly output: string | number;
   /** By default what the suffix of the output says; else an archive of a folder, an index of a blob. */
   readonly kind?: MadeKind;
@@ -58,7 +58,6 @@ export interface MakeResult {
   readonly statistics: MakeStatistics;
 }
 
-const OUTPUT_MODE = 0o666;
 /** Fewer batches of entries than this are not worth a thread. */
 const FEW_BATCHES = 8;
 
@@ -244,10 +243,8 @@ class Making {
   }
 
   async #openSink(): Promise<ByteSink> {
-    const { output } = this.#options;
-    if (typeof output === 'number') return openStreamSink(output);
     const inputMode = 'stats' in this.#input ? this.#input.stats?.mode : undefined;
-    return openFileSink(output, { mode: OUTPUT_MODE & (inputMode ?? OUTPUT_MODE) });
+    return openOutput(this.#options, inputMode);
   }
 
   /**
@@ -257,7 +254,9 @@ class Making {
   #changedByUs(): (label: string) => boolean {
     const output = this.#outputPath();
     const store = mainStore(this.#options, output);
-    const results = [store, ...(output === undefined ? [] : [output])].map((path) => resolve(path));
+    const locators = [store, ...(output === undefined ? [] : [output])];
+    const paths = locators.filter((locator) => remotePlace(locator) === undefined);
+    const results = paths.map((path) => resolve(localPath(path)));
     return (label) => {
       const path = resolve(label);
       return results.some((own) => path === dirname(own) || isWithin(path, own));

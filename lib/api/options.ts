@@ -2,6 +2,7 @@
  * What the options of the library's functions have in common, as types: where they read, which stores
  * they use, how they read folders and trees (spec/api.md).
  */
+import type { LocationSettings } from '../../store/location-settings.ts';
 import type { CodecName } from '../../store/transforms.ts';
 import type { ChunkerName } from '../chunking/scanner.ts';
 import type { UidShift } from '../make/owner-rules.ts';
@@ -11,22 +12,30 @@ import type { InputKind, TreeKind } from './kinds.ts';
 import type { WorkOptions } from './work-options.ts';
 
 /**
- * A path; a descriptor, which stays open; or the bytes themselves of a blob, archive or index, which
+ * A path, URL or ssh locator; a descriptor, which stays open; or the bytes themselves of a blob, archive or index, which
  * must not change meanwhile.
  */
 export type Input = string | number | Uint8Array | AsyncIterable<Uint8Array>;
 
-export interface InputOptions extends WorkOptions {
+/** What is needed to reach places that are not on this machine. */
+export interface PlaceOptions {
+  /** What is known of a place besides its locator; by default what the environment says. */
+  readonly settingsFor?: (locator: string) => LocationSettings;
+}
+
+export interface InputOptions extends WorkOptions, PlaceOptions {
   readonly input: Input;
   /** Name of the input in messages; by default its path. */
   readonly label?: string;
 }
 
-export interface StoreOptions {
+export interface StoreOptions extends PlaceOptions {
   /** The store to write to and to read from; by default `default.castr` beside the index. */
   readonly store?: string;
   /** Further stores to read from, in order, after the first one. */
   readonly extraStores?: readonly string[];
+  /** Path of a store that is asked first, and gets all chunks that come from other machines. */
+  readonly cacheStore?: string;
   /** Of new chunks; default zstd. */
   readonly compression?: CodecName;
   /**

@@ -4,7 +4,6 @@ import { type ChunkSizes, DEFAULT_CHUNK_SIZES } from '../../formats/chunk-sizes.
 import { digestOfFlags } from '../../formats/feature-flags.ts';
 import type { ChunkerName } from '../chunking/scanner.ts';
 import { PipelineError } from '../errors.ts';
-import { openFileSink, openStreamSink } from '../make/file-sink.node.ts';
 import { segmentsOfStream } from '../make/segment.ts';
 import { makeIndex, StreamStorer } from '../make/store-stream.node.ts';
 import { openCheckedArchive } from '../read/checked-archive.ts';
@@ -15,6 +14,7 @@ import { type OpenedInput, openInput, piecesOf } from './input.node.ts';
 import { kindOfPath } from './kinds.ts';
 import { make } from './make.node.ts';
 import type { InputOptions, StoreOptions } from './options.ts';
+import { openOutput } from './output.node.ts';
 import { describeStoreForWriting } from './stores.node.ts';
 
 export interface PutOptions extends InputOptions, StoreOptions, RecordOptions {
@@ -38,8 +38,6 @@ export interface PutResult {
   readonly featureFlags: bigint;
   readonly statistics: MakeStatistics;
 }
-
-const OUTPUT_MODE = 0o666;
 
 /**
  * Stores a blob, or an archive as it is, and writes the index of its chunks. An archive is checked on the
@@ -87,10 +85,7 @@ async function putArchive(input: OpenedInput, options: PutOptions): Promise<PutR
     ...(options.onWait ? { onWait: options.onWait } : {}),
   });
   try {
-    const inputMode = 'stats' in input ? input.stats?.mode : undefined;
-    const mode = OUTPUT_MODE & (inputMode ?? OUTPUT_MODE);
-    const sink =
-      typeof output === 'number' ? openStreamSink(output) : await openFileSink(output, { mode });
+    const sink = await openOutput(options, 'stats' in input ? input.stats?.mode : undefined);
     const stored = await makeIndex(segmentsOfStream(pieces), storer, sink);
     const { index, digest, reusedChunkCount } = stored;
     const { count: chunkCount, totalSize: archiveBytes } = index;

@@ -1,10 +1,16 @@
 /** Which stores belong to an index (spec/api.md, "Stores"). Used by every function that needs chunks. */
-import { dirname, isAbsolute, join } from 'node:path';
+import { isAbsolute } from 'node:path';
 import type { DigestName } from '../../formats/chunk-id.ts';
-import { classifyLocator } from '../../store/location.ts';
+import { classifyLocator, defaultStore, redacted } from '../../store/location.ts';
+import type { LocationSettings } from '../../store/location-settings.ts';
 import { PipelineError } from '../errors.ts';
 import type { LocalStoreDescription } from '../local-store.node.ts';
-import type { StoreOptions } from './options.ts';
+import type {
+  RemotePlace,
+  SourceDescriptions,
+  StoreDescription,
+} from '../stores/store-description.ts';
+import type { PlaceOptions, StoreOptions } from './options.ts';
 
 const DEFAULT_STORE = 'default.castr';
 const DEFAULT_SUFFIX = '.cacnk';
@@ -18,19 +24,30 @@ export function localPath(locator: string): string {
   const classified = classifyLocator(locator);
   if (classified.kind === 'path') return classified.path;
   throw new PipelineError('UNSUPPORTED', {
-    subject: locator,
-    reason: 'Remote locations are not available in this version.',
+    subject: redacted(locator),
+    reason: 'Only a place on this machine can be used here.',
   });
 }
 
-/** Where the first store is. @param index path of the index; undefined if it has none */
-export function mainStore({ store }: StoreOptions, index: string | undefined): string {
-  if (store !== undefined) return store;
-  const path = index === undefined ? DEFAULT_STORE : join(dirname(index), DEFAULT_STORE);
-  return isAbsolute(path) ? path : `./${path}`;
+/** The place that a locator names if it is not on this machine. */
+export function remotePlace(locator: string): RemotePlace | undefined {
+  const classified = classifyLocator(locator);
+  return classified.kind === 'path' ? undefined : classified;
 }
 
-function describe(locator: string, digest: DigestName, options: StoreOptions) {
+/** What is known of a place besides its locator. */
+export function settingsOf(locator: string, { settingsFor }: PlaceOptions): LocationSettings {
+  return settingsFor?.(locator) ?? { environment: process.env };
+}
+
+/** Where the first store is. @param index locator of the index; undefined if it has none */
+export function mainStore({ store }: StoreOptions, index: string | undefined): string {
+  if (store !== undefined) return store;
+  const locator = index === undefined ? DEFAULT_STORE : defaultStore(index);
+  return remotePlace(locator) || isAbsolute(locator) ? locator : `./${locator}`;
+}
+
+function describe(locator: string, digest: DigestName, options: StoreOptions): StoreDescription {
   // Not the current folder: scripts come here with variables that are not set.
   if (locator === '') {
     throw new PipelineError('USAGE', {
@@ -38,25 +55,45 @@ function describe(locator: string, digest: DigestName, options: StoreOptions) {
       reason: 'Invalid argument',
     });
   }
-  const { compression = 'zstd', sync = 'group', suffix = DEFAULT_SUFFIX } = options;
-  return { folder: localPath(locator), digests: [digest], compression, suffix, sync };
+  const place = remotePlace(locator);
+  if (place === undefined) return describeFolder(localPath(locator), digest, options);
+  const { compression = 'zstd', suffix = DEFAULT_SUFFIX } = options;
+  return {
+    place,
+    settings: settingsOf(locator, options),
+    digests: [digest],
+    compression,
+    suffix,
+  };
 }
 
-/** @param index path of the index to be made; undefined if it has none */
+function describeFolder(
+  folder: string,
+  digest: DigestName,
+  options: StoreOptions,
+): LocalStoreDescription {
+  const { compression = 'zstd', sync = 'group', suffix = DEFAULT_SUFFIX } = options;
+  return { folder, digests: [digest], compression, suffix, sync };
+}
+
+/** @param index locator of the index to be made; undefined if it has none */
 export function describeStoreForWriting(
   options: StoreOptions,
   index: string | undefined,
   digest: DigestName,
-): LocalStoreDescription {
+): StoreDescription {
   return describe(mainStore(options, index), digest, options);
 }
 
-/** All stores that chunks may come from, in order. @param index path of the index, if it has one */
+/** All stores that chunks may come from, in order. @param index locator of the index, if it has one */
 export function describeStoresForReading(
   options: StoreOptions,
   index: string | undefined,
   digest: DigestName,
-): readonly LocalStoreDescription[] {
+): SourceDescriptions {
   const locators = [mainStore(options, index), ...(options.extraStores ?? [])];
-  return locators.map((locator) => describe(locator, digest, options));
+  const stores = locators.map((locator) => describe(locator, digest, options));
+  const { cacheStore } = options;
+  if (cacheStore === undefined) return { stores };
+  return { stores, cache: describeFolder(localPath(cacheStore), digest, options) };
 }

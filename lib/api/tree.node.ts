@@ -62,7 +62,7 @@ export async function openArchive(
   if (input.form === 'file' && input.stats.isDirectory()) {
     throw unfit(input, 'Input is a directory, but attempted to list archive or index.');
   }
-  if (kind === 'archive') return { kind: 'archive', source: openSource(input) };
+  if (kind === 'archive') return { kind: 'archive', source: await openSource(input, options) };
   const index = await readIndex(input, options);
   const behind = await openBehindIndex(index, input.label, options);
   const { counts } = behind.source;

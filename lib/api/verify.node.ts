@@ -13,6 +13,7 @@ import {
   verifyStore,
 } from '../maintain/verify-store.node.ts';
 import { digestArchive } from '../read/digest-archive.ts';
+import { localSources } from '../stores/store-description.ts';
 import { createBreather } from '../work/breathe.ts';
 import { defaultThreadCount } from '../work/job-pool.node.ts';
 import { Compared, compareInputs } from './compared.node.ts';
@@ -154,7 +155,7 @@ async function verifyChunks(
   const where = index || path === undefined ? stores : { ...stores, store: path, extraStores: [] };
   // Of a whole store nobody says which digest its chunks have: each is tried.
   const digest: DigestName = index?.digest ?? 'sha256';
-  const [store, ...extraStores] = describeStoresForReading(where, path, digest);
+  const [store, ...extraStores] = localSources(describeStoresForReading(where, path, digest));
   const { threadCount, signal, onProgress, onProblem } = options;
   const result = await verifyStore(store, {
     ...(index ? { indexes: [index], extraStores } : {}),

@@ -5,11 +5,11 @@
 import { closeSync } from 'node:fs';
 import type { ChunkIndex } from '../../formats/chunk-index.ts';
 import { throwIfAborted } from '../errors.ts';
-import type { LocalStoreDescription } from '../local-store.node.ts';
 import { type OpenSeedsOptions, openSeeds } from '../seed/open-seeds.node.ts';
 import type { Seed } from '../seed/seed.ts';
 import { openSeedFile, type SeedFile } from '../seed/seed-file.node.ts';
-import { type ExtractStatistics, NO_CHUNKS } from '../statistics.ts';
+import type { ExtractStatistics } from '../statistics.ts';
+import type { SourceDescriptions } from '../stores/store-description.ts';
 import { Assembly } from './assemble.node.ts';
 import { openBlockTarget } from './open-target.node.ts';
 import { takeFromFile } from './take-from-file.node.ts';
@@ -17,8 +17,8 @@ import type { BlockTarget } from './target.ts';
 
 /** What else an extraction needs to know. */
 export interface ExtractBlobOptions extends OpenSeedsOptions {
-  /** Stores, asked in this order. */
-  readonly stores: readonly LocalStoreDescription[];
+  /** Where chunks come from that no seed has. */
+  readonly sources: SourceDescriptions;
   /** Paths of files, devices or folders that may hold chunks, asked in this order. */
   readonly seeds: readonly string[];
   /** What is at the target already is the first seed. */
@@ -84,14 +84,14 @@ class BlobExtraction {
    * @returns undefined if an update would not be worth it; nothing has changed then
    */
   async #attempt(updates: boolean): Promise<ExtractStatistics | undefined> {
-    const { stores, threadCount, chunker, signal, onProgress } = this.#options;
+    const { sources, threadCount, chunker, signal, onProgress } = this.#options;
     const target = this.#openTarget(updates);
     let assembly: Assembly | undefined;
     let seeds: readonly Seed[] = [];
     try {
       if (target.isStream) seeds = await this.#openAllSeeds();
       assembly = new Assembly(this.#index, {
-        source: stores,
+        source: sources,
         seeds,
         threadCount,
         ...(chunker && { chunker }),
@@ -201,7 +201,7 @@ class BlobExtraction {
       hardlinkBytes: 0,
       localStore: reader.fromStores,
       localSeed: reader.fromSeeds,
-      remoteStore: NO_CHUNKS,
+      remoteStore: reader.fromRemoteStores,
       seedingMs: this.#seedingMs,
       totalMs: performance.now() - this.#started,
     };

@@ -9,9 +9,13 @@ import { isCasError } from '../../formats/errors.ts';
 import type { ObjectBackend } from '../../store/backend.ts';
 import { openLocalBackend } from '../../store/backends/local.node.ts';
 import { acquireLease, type Lease, type LeaseClock, type LeaseOptions } from '../../store/lease.ts';
+import { classifyLocator, redacted } from '../../store/location.ts';
 import { PipelineError, throwIfAborted } from '../errors.ts';
+import type { LocalStoreDescription } from '../local-store.node.ts';
 import { createFileCalls } from '../os/file-calls.node.ts';
 import { isProcessAlive, processIdentity } from '../os/process-identity.node.ts';
+import { openRemoteBackend } from '../stores/remote-store.node.ts';
+import type { RemoteStoreDescription } from '../stores/store-description.ts';
 
 export interface StoreLeaseOptions {
   readonly signal?: AbortSignal;
@@ -22,13 +26,14 @@ export interface StoreLeaseOptions {
 }
 
 export interface UseOptions extends StoreLeaseOptions {
-  /** Path of the index that is made; undefined if it is written to a descriptor. */
+  /** Locator of the index that is made; undefined if it is written to a descriptor. */
   readonly index?: string;
 }
 
 /** What work under a lease can ask of it. */
 export type HeldLease = Pick<Lease, 'confirm'>;
 
+const NO_LEASE = { confirm: async () => {}, release: async () => true };
 /** A make waits so long for a gc, which can take its time. */
 const MAKE_WAIT_MS = 10 * 60_000;
 /** A gc keeps new makes waiting while it waits for those that run. */
@@ -43,28 +48,54 @@ const ID_LENGTH = 8;
  * over meanwhile, also if the work has ended by then; StorageError
  */
 export async function whileInUse<T>(
-  folder: string,
+  store: Pick<LocalStoreDescription, 'folder'> | RemoteStoreDescription,
   options: UseOptions,
   work: (lease: HeldLease) => Promise<T>,
 ): Promise<T> {
+  if ('place' in store) return whileRemoteInUse(store, options, work);
+  const { folder } = store;
   const isNew = !existsSync(folder);
   const backend = openBackend(folder);
   try {
-    const lease = await leaseForMake(backend, options);
-    let result: T;
-    try {
-      result = await work(lease);
-    } catch (error) {
-      await lease.release();
-      throw error;
-    }
-    if (await lease.release()) return result;
-    const reason = 'chunks may have been removed before the index was finished: make it again';
-    throw new PipelineError('LEASE_LOST', { subject: folder, reason });
+    return await whileLeased(backend, options, work);
   } finally {
     await backend.close();
     if (isNew) removeIfEmpty(folder);
   }
+}
+
+/** Storage that shows nobody what is in it has no leases, and whoever serves it cares for that. */
+async function whileRemoteInUse<T>(
+  store: RemoteStoreDescription,
+  options: UseOptions,
+  work: (lease: HeldLease) => Promise<T>,
+): Promise<T> {
+  const backend = await openRemoteBackend(store);
+  try {
+    const { write, list, remove } = backend?.can ?? {};
+    if (backend === undefined || !write || !list || !remove) return await work(NO_LEASE);
+    return await whileLeased(backend, options, work);
+  } finally {
+    await backend?.close();
+  }
+}
+
+async function whileLeased<T>(
+  backend: ObjectBackend,
+  options: UseOptions,
+  work: (lease: HeldLease) => Promise<T>,
+): Promise<T> {
+  const lease = await leaseForMake(backend, options);
+  let result: T;
+  try {
+    result = await work(lease);
+  } catch (error) {
+    await lease.release();
+    throw error;
+  }
+  if (await lease.release()) return result;
+  const reason = 'chunks may have been removed before the index was finished: make it again';
+  throw new PipelineError('LEASE_LOST', { subject: backend.label, reason });
 }
 
 /**
@@ -111,14 +142,14 @@ async function leaseForMake(
     );
   } catch (error) {
     if (!isCasError(error) || error.code !== 'DENIED') throw error;
-    return { confirm: async () => {}, release: async () => true };
+    return NO_LEASE;
   }
 }
 
 function leaseOptions(options: UseOptions & { readonly waitMs: number }): LeaseOptions {
   const { index, signal, waitMs, onWait } = options;
   return {
-    holder: { ...processIdentity(), ...(index === undefined ? {} : { index: resolve(index) }) },
+    holder: { ...processIdentity(), ...(index === undefined ? {} : { index: indexName(index) }) },
     isAlive: isProcessAlive,
     newId: () => randomBytes(ID_LENGTH).toString('hex'),
     clock: createClock(),
@@ -126,6 +157,11 @@ function leaseOptions(options: UseOptions & { readonly waitMs: number }): LeaseO
     ...(signal ? { signal } : {}),
     ...(onWait ? { onWait } : {}),
   };
+}
+
+/** As others find it: an absolute path, or a URL. */
+function indexName(locator: string): string {
+  return classifyLocator(locator).kind === 'path' ? resolve(locator) : redacted(locator);
 }
 
 /**

@@ -2,7 +2,7 @@
 import type { Awaitable } from '../../store/transforms.ts';
 
 export interface ByteSink {
-  /** Of the file that appears; undefined for a stream. */
+  /** Path or locator of the file that appears; undefined for a stream. */
   readonly path?: string;
   /** Takes the next bytes; they may be reused when it returns. */
   write(bytes: Uint8Array): Awaitable<void>;

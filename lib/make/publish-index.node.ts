@@ -6,17 +6,18 @@
 import type { ChunkIndex } from '../../formats/chunk-index.ts';
 import { encodeIndex } from '../../formats/index-codec.ts';
 import type { ChunkStore } from '../../store/chunk-store.ts';
-import type { LocalStoreDescription } from '../local-store.node.ts';
 import {
   type HeldLease,
   type StoreLeaseOptions,
   whileInUse,
 } from '../maintain/store-lease.node.ts';
+import { isDescription } from '../stores/chunk-putter.node.ts';
+import type { StoreDescription } from '../stores/store-description.ts';
 import type { ByteSink } from './byte-sink.ts';
 
 export interface PublishOptions extends StoreLeaseOptions {
   /** Where the chunks go. A store that is open already is the caller's own: nobody cleans it. */
-  readonly store: LocalStoreDescription | ChunkStore;
+  readonly store: StoreDescription | ChunkStore;
 }
 
 /**
@@ -37,8 +38,8 @@ export async function publishIndex<Stored extends { readonly index: ChunkIndex }
     return stored;
   };
   try {
-    if (!('folder' in store)) return await publish();
-    return await whileInUse(store.folder, { index: sink.path, signal, onWait }, publish);
+    if (!isDescription(store)) return await publish();
+    return await whileInUse(store, { index: sink.path, signal, onWait }, publish);
   } finally {
     await sink.discard();
   }

@@ -11,14 +11,15 @@ import { KERNEL_BYTES } from '../chunking/kernel/kernel.ts';
 import type { ChunkerName } from '../chunking/scanner.ts';
 import { createDigest } from '../digest/digest.node.ts';
 import { throwIfAborted } from '../errors.ts';
-import { type LocalStoreDescription, openLocalStore } from '../local-store.node.ts';
 import { copyBytes } from '../os/memory.node.ts';
 import type { ProgressSink } from '../progress.ts';
 import type { CacheStatistics } from '../statistics.ts';
+import { type ChunkPutter, openChunkPutter } from '../stores/chunk-putter.node.ts';
+import type { StoreDescription } from '../stores/store-description.ts';
 import { createBreather } from '../work/breathe.ts';
 import { createClaimsMemory } from '../work/claims.ts';
 import type { JobSetup } from '../work/job-context.node.ts';
-import { openJobPool, WORTH_THREADS } from '../work/job-pool.node.ts';
+import { WORTH_THREADS } from '../work/job-pool.node.ts';
 import type { StoreChunksInput, StoreChunksOutput } from '../work/jobs/store-chunks.node.ts';
 import type { JobPool } from '../work/jobs.node.ts';
 import { SegmentRing } from '../work/segment-ring.ts';
@@ -29,10 +30,11 @@ import type { ContentReference } from './held-folder.node.ts';
 import type { Span } from './pack-tree.node.ts';
 import { SpanCutter, type Stretch, stretchLength } from './span-cutter.node.ts';
 import { SpanWindow } from './span-window.node.ts';
+import { openStoringPool } from './store-stream.node.ts';
 
 export interface SpanStorerOptions {
   /** Where chunks go. An opened store works without threads only, and stays open. */
-  readonly store: LocalStoreDescription | ChunkStore;
+  readonly store: StoreDescription | ChunkStore;
   readonly header: IndexHeader;
   /** buzhash if left out. */
   readonly chunker?: ChunkerName;
@@ -82,7 +84,7 @@ export class SpanStorer {
   readonly pool: JobPool;
   readonly #options: SpanStorerOptions;
   readonly #ring: SegmentRing;
-  readonly #store: ChunkStore;
+  readonly #putter: ChunkPutter;
   readonly #describer = new ChunkDescriber(createDigest('sha256'));
   readonly #builder = new IndexBuilder();
   readonly #remembered = new CachedChunks();
@@ -111,11 +113,9 @@ export class SpanStorer {
     const chunking = { chunker, chunkSizes: header.chunkSizes };
     const claims = createClaimsMemory();
     const setup: JobSetup = { memory: this.#ring.memory, claims, digest, chunking };
-    const isDescribed = 'folder' in store;
-    this.#store = isDescribed ? openLocalStore(store) : store;
-    this.pool = isDescribed
-      ? openJobPool({ ...setup, store }, threadCount)
-      : openJobPool(setup, 0, { store });
+    this.pool = openStoringPool(setup, store, threadCount);
+    const bytes = (address: number, length: number) => this.#ring.view(address, length);
+    this.#putter = openChunkPutter({ store, pool: this.pool, bytes });
   }
 
   /**
@@ -160,7 +160,7 @@ export class SpanStorer {
     this.#beginPostponed();
     await this.#indexed;
     throwIfAborted(this.#options.signal);
-    await this.pool.runOnAll('flushStore', undefined);
+    await this.#putter.flush();
     return {
       index: this.#builder.finish(this.#options.header),
       reusedChunkCount: this.#reusedCount,
@@ -171,8 +171,8 @@ export class SpanStorer {
 
   /** Ends what is still going on. */
   async close(): Promise<void> {
+    await this.#putter.close();
     await this.pool.close();
-    if ('folder' in this.#options.store) await this.#store.close();
   }
 
   /** The row of the next chunk, if it is known and the store has it. */
@@ -189,7 +189,7 @@ export class SpanStorer {
       found = await this.#firstTrue(window, known, candidates);
     }
     const isLost =
-      found !== undefined && !(await this.#store.has(chunkIdFromBytes(known.id(found))));
+      found !== undefined && !(await this.#putter.has(chunkIdFromBytes(known.id(found))));
     if (found !== undefined && !isLost) {
       this.#expected = found + 1;
       return found;
@@ -283,7 +283,7 @@ export class SpanStorer {
     const chunks = this.#waiting.splice(0);
     if (chunks.length === 0) return Promise.resolve();
     const input: StoreChunksInput = { address, lengths: chunks.map(({ length }) => length) };
-    const { result, begin } = postponed(() => this.pool.run('storeChunks', input));
+    const { result, begin } = postponed(() => this.#putter.store(input));
     this.#postponed.push(begin);
     const before = this.#indexed;
     this.#queue(result.then((stored) => before.then(() => this.#addStored(chunks, stored))));

@@ -13,9 +13,10 @@ import { openScanner } from '../chunking/open-scanner.node.ts';
 import type { ChunkerName, ChunkScanner } from '../chunking/scanner.ts';
 import { stitchEnds } from '../chunking/stitch.ts';
 import { throwIfAborted } from '../errors.ts';
-import type { LocalStoreDescription } from '../local-store.node.ts';
 import { copyBytes } from '../os/memory.node.ts';
 import type { ProgressSink } from '../progress.ts';
+import { type ChunkPutter, isDescription, openChunkPutter } from '../stores/chunk-putter.node.ts';
+import { isRemote, type StoreDescription } from '../stores/store-description.ts';
 import { createClaimsMemory } from '../work/claims.ts';
 import type { JobSetup } from '../work/job-context.node.ts';
 import { openJobPool } from '../work/job-pool.node.ts';
@@ -29,7 +30,7 @@ import type { DataSegment, Segment, SegmentLayout, SegmentSource, ZeroSegment } 
 
 export interface StreamStorerOptions {
   /** Where chunks go. An opened store works without threads only, and stays open. */
-  readonly store: LocalStoreDescription | ChunkStore;
+  readonly store: StoreDescription | ChunkStore;
   readonly header: IndexHeader;
   /** buzhash if left out. */
   readonly chunker?: ChunkerName;
@@ -74,6 +75,17 @@ function openRing({ length, tailLength }: SegmentLayout, threadCount: number): S
   return new SegmentRing({ reservedSize: KERNEL_BYTES, slotSize, slotCount, copy: copyBytes });
 }
 
+/** The pool of a pipeline that stores chunks. */
+export function openStoringPool(
+  setup: JobSetup,
+  store: StoreDescription | ChunkStore,
+  threadCount: number,
+): JobPool {
+  if (!isDescription(store)) return openJobPool(setup, 0, { store });
+  if (!isRemote(store)) return openJobPool({ ...setup, store }, threadCount);
+  return openJobPool({ ...setup, compression: store.compression }, threadCount);
+}
+
 /** A segment whose chunks are known and on their way. */
 interface Cut {
   /** Offset in the stream behind the last chunk. */
@@ -97,6 +109,7 @@ export class StreamStorer {
   readonly #scanner: ChunkScanner;
   readonly #builder = new IndexBuilder();
   #reusedCount = 0;
+  readonly #putter: ChunkPutter;
   #failure: { readonly error: unknown } | undefined;
   #zeroLength: number | undefined;
   #zerosDigested: Promise<void> = Promise.resolve();
@@ -116,10 +129,9 @@ export class StreamStorer {
     this.#scanner = openScanner(chunking, memory);
     const digest = digestOfFlags(header.featureFlags);
     const setup: JobSetup = { memory, claims: createClaimsMemory(), digest, chunking };
-    this.pool =
-      'folder' in store
-        ? openJobPool({ ...setup, store }, threadCount)
-        : openJobPool(setup, 0, { store });
+    this.pool = openStoringPool(setup, store, threadCount);
+    const bytes = (address: number, length: number) => this.#ring.view(address, length);
+    this.#putter = openChunkPutter({ store, pool: this.pool, bytes });
   }
 
   /**
@@ -140,14 +152,15 @@ export class StreamStorer {
     if (this.#failure !== undefined) throw this.#failure.error;
     source.finished?.();
     throwIfAborted(signal);
-    await this.pool.runOnAll('flushStore', undefined);
+    await this.#putter.flush();
     const index = this.#builder.finish(header);
     return { index, digest, reusedChunkCount: this.#reusedCount };
   }
 
   /** Ends what is still going on. */
-  close(): Promise<void> {
-    return this.pool.close();
+  async close(): Promise<void> {
+    await this.#putter.close();
+    await this.pool.close();
   }
 
   /** Resolves when the next segment may come. */
@@ -209,7 +222,7 @@ export class StreamStorer {
 
   /** Each thread knows the digest of a zero chunk, and the store gets it once. */
   async #storeZeros(length: number, count: number): Promise<StoreChunksOutput> {
-    const { digests, reusedCount } = await this.pool.run('storeZeroChunk', { length });
+    const { digests, reusedCount } = await this.#putter.storeZeros(length);
     const repeated = new Uint8Array(count * digests.length);
     for (let i = 0; i < count; i++) repeated.set(digests, i * digests.length);
     return { digests: repeated, reusedCount: reusedCount + count - 1 };
@@ -243,7 +256,7 @@ export class StreamStorer {
       end = next;
       if (end - start < STORED_AT_ONCE && i < ends.length - 1) continue;
       const input = { address: address + start, lengths };
-      batches.push({ lengths, stored: unattended(this.pool.run('storeChunks', input)) });
+      batches.push({ lengths, stored: unattended(this.#putter.store(input)) });
       start = end;
       lengths = [];
     }

@@ -7,10 +7,15 @@ import type { ChunkIndex } from '../../formats/chunk-index.ts';
 import type { ChunkSource } from '../../store/chunk-store.ts';
 import { KERNEL_BYTES } from '../chunking/kernel/kernel.ts';
 import type { ChunkerName } from '../chunking/scanner.ts';
-import type { LocalStoreDescription } from '../local-store.node.ts';
 import type { LengthFilter } from '../seed/length-filter.ts';
 import type { Seed, SeedPart } from '../seed/seed.ts';
 import type { ChunkCount } from '../statistics.ts';
+import { type ChunkGetter, openChunkGetter } from '../stores/chunk-getter.node.ts';
+import {
+  localSources,
+  remoteSources,
+  type SourceDescriptions,
+} from '../stores/store-description.ts';
 import { openJobPool, WORTH_THREADS } from '../work/job-pool.node.ts';
 import { FETCHED } from '../work/jobs/fetch-chunks.node.ts';
 import type { FileRange, FoundChunks } from '../work/jobs/find-chunks.node.ts';
@@ -20,7 +25,7 @@ import { unattended } from '../work/unattended.ts';
 
 export interface ChunkReaderOptions {
   /** Where chunks come from. An opened source works without threads only, and stays open. */
-  readonly source: readonly LocalStoreDescription[] | ChunkSource;
+  readonly source: SourceDescriptions | ChunkSource;
   /** Asked in this order before the source; they stay open. */
   readonly seeds?: readonly Seed[];
   /** Threads besides the caller's; 0 for none. */
@@ -66,6 +71,8 @@ const LARGE_RING = 128 * 1024 * 1024;
 const FEWEST_SLOTS = 2;
 /** Besides two for each thread: enough for the user of the bytes to be late for a while. */
 const MORE_SLOTS = 14;
+/** As much on its way as keeps a distant server and a fast line busy. */
+const REMOTE_SLOTS = 64;
 /** Bytes that the hash of the chunker needs. */
 const SMALLEST_WINDOW = 48;
 
@@ -78,7 +85,8 @@ export class ChunkReader {
   readonly #ring: SegmentRing;
   readonly #seeds: readonly Seed[];
   readonly #longestChunk: number;
-  readonly #counts = { fromSeed: count(), fromStore: count() };
+  readonly #getter: ChunkGetter;
+  readonly #counts = { fromSeed: count(), fromStore: count(), fromRemote: count() };
 
   constructor(index: ChunkIndex, options: ChunkReaderOptions) {
     const { source, seeds = [], threadCount, chunker = 'buzhash' } = options;
@@ -86,16 +94,24 @@ export class ChunkReader {
     this.#seeds = seeds;
     this.#longestChunk = Math.max(longestChunk(index), SMALLEST_WINDOW);
     const slotSize = BATCH_LENGTH + this.#longestChunk;
-    const wanted = threadCount === 0 ? FEWEST_SLOTS : 2 * threadCount + MORE_SLOTS;
+    const isRemote = !('get' in source) && remoteSources(source).length > 0;
+    const wanted = wantedSlots(threadCount, isRemote);
     this.slotCount = Math.max(FEWEST_SLOTS, Math.min(wanted, Math.floor(LARGE_RING / slotSize)));
     const { slotCount } = this;
     this.#ring = new SegmentRing({ reservedSize: KERNEL_BYTES, slotSize, slotCount });
     const chunking = { chunker, chunkSizes: index.chunkSizes };
     const setup = { memory: this.#ring.memory, digest: index.digest, chunking };
-    this.pool =
-      'get' in source
-        ? openJobPool(setup, 0, { source })
-        : openJobPool({ ...setup, sources: source }, threadCount);
+    const bytes = (address: number, length: number) => this.#ring.view(address, length);
+    if ('get' in source) {
+      this.pool = openJobPool(setup, 0, { source });
+      this.#getter = {
+        fetch: (input) => this.pool.run('fetchChunks', input),
+        close: async () => {},
+      };
+    } else {
+      this.pool = openJobPool({ ...setup, sources: localSources(source) }, threadCount);
+      this.#getter = openChunkGetter({ sources: source, pool: this.pool, bytes });
+    }
     if (index.totalSize >= WORTH_THREADS) this.pool.start();
   }
 
@@ -104,9 +120,14 @@ export class ChunkReader {
     return this.#counts.fromSeed;
   }
 
-  /** Chunks that came from stores so far. */
+  /** Chunks that came from stores on this machine so far. */
   get fromStores(): ChunkCount {
     return this.#counts.fromStore;
+  }
+
+  /** Chunks that came from all other stores so far. */
+  get fromRemoteStores(): ChunkCount {
+    return this.#counts.fromRemote;
   }
 
   /** How many chunks make up the batch that begins with chunk `first`. */
@@ -132,7 +153,7 @@ export class ChunkReader {
     const asksSeeds = options.partsOf !== undefined || this.#seeds.length > 0;
     const parts = asksSeeds ? chunks.map(partsOf) : undefined;
     const input = { digests, lengths, address, fromSeedsOnly, ...(parts ? { parts } : {}) };
-    const ready = unattended(this.pool.run('fetchChunks', input).then(this.#counting(lengths)));
+    const ready = unattended(this.#getter.fetch(input).then(this.#counting(lengths)));
     const bytes = this.#ring.view(address, length);
     const originOf = (i: number): SeedPart | undefined => onePiece(parts?.[i]);
     const release = (): void => this.#ring.release(address);
@@ -168,8 +189,9 @@ export class ChunkReader {
   }
 
   /** Ends what is still going on. */
-  close(): Promise<void> {
-    return this.pool.close();
+  async close(): Promise<void> {
+    await this.#getter.close();
+    await this.pool.close();
   }
 
   readonly #partsInSeeds = (chunk: number): readonly SeedPart[] | undefined => {
@@ -186,10 +208,16 @@ export class ChunkReader {
       for (const [i, length] of lengths.entries()) {
         if (outcome[i] === FETCHED.fromSeed) add(this.#counts.fromSeed, length);
         if (outcome[i] === FETCHED.fromStore) add(this.#counts.fromStore, length);
+        if (outcome[i] === FETCHED.fromRemote) add(this.#counts.fromRemote, length);
       }
       return outcome;
     };
   }
+}
+
+function wantedSlots(threadCount: number, isRemote: boolean): number {
+  if (isRemote) return REMOTE_SLOTS;
+  return threadCount === 0 ? FEWEST_SLOTS : 2 * threadCount + MORE_SLOTS;
 }
 
 function onePiece(parts: readonly SeedPart[] | undefined): SeedPart | undefined {

@@ -25,8 +25,12 @@ export interface IndexSourceOptions extends ChunkReaderOptions {
 export interface IndexSource extends ByteSource {
   /** Where the chunks are fetched; also for jobs that use what was read. */
   readonly pool: JobPool;
-  /** Chunks that came from seeds and from stores so far. */
-  readonly counts: { readonly fromSeeds: ChunkCount; readonly fromStores: ChunkCount };
+  /** Chunks that came from seeds, from stores here and from stores elsewhere so far. */
+  readonly counts: {
+    readonly fromSeeds: ChunkCount;
+    readonly fromStores: ChunkCount;
+    readonly fromRemoteStores: ChunkCount;
+  };
 }
 
 /** Opens the bytes behind `index`; each chunk is verified before any of its bytes is given out. */

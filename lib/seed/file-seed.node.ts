@@ -116,7 +116,11 @@ export async function openFileSeed(
   const { threadCount, chunker } = options;
   const { label, descriptor, size } = file;
   const wanted = new WantedChunks(index);
-  const reader = new ChunkReader(index, { source: [], threadCount, ...(chunker && { chunker }) });
+  const reader = new ChunkReader(index, {
+    source: { stores: [] },
+    threadCount,
+    ...(chunker && { chunker }),
+  });
   let offsets: ReadonlyMap<number, number>;
   try {
     offsets = await findInFile(reader, file, [{ start: 0, end: size }], wanted, options);

@@ -4,11 +4,13 @@
  */
 import { type ChunkId, type DigestName, writeChunkId } from '../../formats/chunk-id.ts';
 import type { ChunkSource, ChunkStore } from '../../store/chunk-store.ts';
-import type { Digest, DigestStream } from '../../store/transforms.ts';
+import type { ChunkTranscoder } from '../../store/transcoder.ts';
+import type { CodecName, Digest, DigestStream } from '../../store/transforms.ts';
 import { type Chunking, openScanner } from '../chunking/open-scanner.node.ts';
 import type { ChunkScanner } from '../chunking/scanner.ts';
 import { createDigest } from '../digest/digest.node.ts';
 import {
+  createNodeTranscoder,
   type LocalStoreDescription,
   openLocalSource,
   openLocalStore,
@@ -23,6 +25,8 @@ export interface JobSetup {
   /** Of {@link Claims}. */
   readonly claims?: SharedArrayBuffer;
   readonly digest?: DigestName;
+  /** Of chunks that are encoded; zstd if left out. */
+  readonly compression?: CodecName;
   readonly chunking?: Chunking;
   /** Where chunks are put. */
   readonly store?: LocalStoreDescription;
@@ -45,6 +49,7 @@ export class JobContext {
   #claims: Claims | undefined;
   #digest: Digest | undefined;
   #stream: DigestStream | undefined;
+  #transcoder: ChunkTranscoder | undefined;
   #scanner: ChunkScanner | undefined;
   #store: ChunkStore | undefined;
   #source: ChunkSource | undefined;
@@ -74,6 +79,12 @@ export class JobContext {
   get stream(): DigestStream {
     this.#stream ??= this.digest.stream();
     return this.#stream;
+  }
+
+  get transcoder(): ChunkTranscoder {
+    const { compression = 'zstd' } = this.#setup;
+    this.#transcoder ??= createNodeTranscoder([this.#needed('digest')], compression);
+    return this.#transcoder;
   }
 
   get scanner(): ChunkScanner {

@@ -9,12 +9,14 @@ import { scanSegment } from './jobs/scan-segment.node.ts';
 import {
   digestChunks,
   digestStream,
+  digestZeroChunk,
   digestZeros,
   finishDigest,
   flushStore,
   storeChunks,
   storeZeroChunk,
 } from './jobs/store-chunks.node.ts';
+import { decodeChunks, encodeChunks } from './jobs/transcode-chunks.node.ts';
 import { verifyChunks } from './jobs/verify-chunks.node.ts';
 import type { Pool } from './pool.ts';
 
@@ -28,7 +30,10 @@ export const JOBS = {
   flushStore,
   compareChunks,
   cutSpans,
+  decodeChunks,
   digestChunks,
+  digestZeroChunk,
+  encodeChunks,
   fetchChunks,
   findChunks,
   packEntries,

@@ -21,10 +21,15 @@ export interface FetchChunksInput {
   readonly parts?: readonly (readonly SeedPart[] | undefined)[];
   /** Leave out what the seeds do not have. */
   readonly fromSeedsOnly?: boolean;
+  /** Leave out what no source has in good condition: another place will be asked. */
+  readonly leaveMissing?: boolean;
 }
 
 /** What became of a chunk, as a byte for each of them. */
-export const FETCHED = { notThere: 0, fromSeed: 1, fromStore: 2 } as const;
+export const FETCHED = { notThere: 0, fromSeed: 1, fromStore: 2, fromRemote: 3 } as const;
+
+/** After these another place may still have the chunk. */
+const PASSED_ON: ReadonlySet<string> = new Set(['CHUNK_MISSING', 'CHUNK_DAMAGED']);
 
 /**
  * @returns one of {@link FETCHED} for each chunk
@@ -34,7 +39,7 @@ export async function fetchChunks(
   context: JobContext,
   input: FetchChunksInput,
 ): Promise<Uint8Array> {
-  const { digests, lengths, address, parts, fromSeedsOnly } = input;
+  const { digests, lengths, address, parts, fromSeedsOnly, leaveMissing } = input;
   const outcome = new Uint8Array(lengths.length);
   let start = address;
   for (const [i, length] of lengths.entries()) {
@@ -44,19 +49,26 @@ export async function fetchChunks(
     if (seedParts && readParts(seedParts, into) && context.digest.hash(into) === id) {
       outcome[i] = FETCHED.fromSeed;
     } else if (!fromSeedsOnly) {
-      await fetchChunk(context, id, into);
-      outcome[i] = FETCHED.fromStore;
+      const isThere = await fetchChunk(context, id, into, leaveMissing);
+      if (isThere) outcome[i] = FETCHED.fromStore;
     }
     start += length;
   }
   return outcome;
 }
 
-async function fetchChunk(context: JobContext, id: ChunkId, into: Uint8Array): Promise<void> {
+/** @returns false if it is missing or damaged, and that may be */
+async function fetchChunk(
+  context: JobContext,
+  id: ChunkId,
+  into: Uint8Array,
+  leaveMissing = false,
+): Promise<boolean> {
   let bytes: Uint8Array;
   try {
     bytes = await context.source.get(id, { expectedSize: into.length, into });
   } catch (error) {
+    if (leaveMissing && isCasError(error) && PASSED_ON.has(error.code)) return false;
     throw withChunkId(error, id);
   }
   if (bytes.length !== into.length) {
@@ -64,10 +76,11 @@ async function fetchChunk(context: JobContext, id: ChunkId, into: Uint8Array): P
     throw new ChunkDamaged({ subject: id, step: 'check chunk', reason });
   }
   if (bytes.buffer !== into.buffer) copyBytes(into, bytes);
+  return true;
 }
 
 /** The same failure, with the chunk id in its message. */
-function withChunkId(error: unknown, id: ChunkId): unknown {
+export function withChunkId(error: unknown, id: ChunkId): unknown {
   if (!isCasError(error) || error.message.includes(id)) return error;
   const parts = { subject: id, step: 'get chunk', reason: error.message, retry: error.retry };
   return new CasError(error.code, { ...parts, cause: error });

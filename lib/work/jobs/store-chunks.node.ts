@@ -86,6 +86,14 @@ export async function storeZeroChunk(
   return { digests, reusedCount: outcome === 'stored' ? 0 : 1 };
 }
 
+/** The 32 bytes of the digest of a chunk of zeros. */
+export function digestZeroChunk(
+  context: JobContext,
+  { length }: { readonly length: number },
+): Uint8Array {
+  return context.zeroDigest(length).slice();
+}
+
 /** The next bytes of the whole stream. To be run in sequence. */
 export function digestStream(
   context: JobContext,

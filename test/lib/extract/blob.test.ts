@@ -52,7 +52,7 @@ function extract(
   options: Partial<ExtractBlobOptions> = {},
 ): Promise<ExtractStatistics> {
   return extractBlob(index, output, {
-    stores: [store],
+    sources: { stores: [store] },
     seeds: [],
     onSeedFailure: (_seed, error) => {
       throw error;
@@ -85,7 +85,7 @@ function isRight(t: ExecutionContext, { output, content }: Scene): void {
 test('a seed that holds everything needs no store', async (t) => {
   const here = await scene(t);
   const seed = seedOf(here, here.content);
-  const statistics = await extract(here, { seeds: [seed], stores: [here.emptyStore] });
+  const statistics = await extract(here, { seeds: [seed], sources: { stores: [here.emptyStore] } });
   isRight(t, here);
   t.is(statistics.localSeed.byteCount, LENGTH);
   t.is(statistics.localStore.chunkCount, 0);
@@ -104,7 +104,7 @@ test('parts of several seeds make up the whole', async (t) => {
   const here = await scene(t);
   const first = seedOf(here, here.content.subarray(0, 900_000), 'first');
   const second = seedOf(here, here.content.subarray(700_000), 'second');
-  await extract(here, { seeds: [first, second], stores: [here.emptyStore] });
+  await extract(here, { seeds: [first, second], sources: { stores: [here.emptyStore] } });
   isRight(t, here);
 });
 
@@ -114,7 +114,7 @@ test('seeds serve streams, too', async (t) => {
   const fd = openSync(here.output, 'w');
   const options = { ...here, output: fd };
   const { localSeed } = await extractBlob(options.index, fd, {
-    stores: [here.store],
+    sources: { stores: [here.store] },
     seeds: [seed],
     onSeedFailure: () => t.fail(),
     seedOutput: true,
@@ -141,7 +141,7 @@ test('a missing chunk fails by name, and leaves nothing', async (t) => {
   const here = await scene(t);
   const seed = seedOf(here, withChanges(here.content, 500_000));
   const id = here.index.id(here.index.chunkAt(500_000));
-  const options = { seeds: [seed], stores: [here.emptyStore] };
+  const options = { seeds: [seed], sources: { stores: [here.emptyStore] } };
   const error = await t.throwsAsync(extract(here, options));
   t.regex(error?.message ?? '', new RegExp(id));
   t.false(existsSync(here.output));
@@ -168,7 +168,7 @@ test('a stale index beside a seed does no harm', async (t) => {
   );
   const seed = seedOf(here, here.content);
   writeFileSync(`${seed}.caibx`, encodeIndex(index));
-  const { localSeed } = await extract(here, { seeds: [seed], stores: [here.store] });
+  const { localSeed } = await extract(here, { seeds: [seed], sources: { stores: [here.store] } });
   isRight(t, here);
   t.is(localSeed.byteCount, LENGTH);
 });
@@ -215,7 +215,7 @@ test('an output that is right already is not touched', async (t) => {
   const here = await scene(t);
   writeFileSync(here.output, here.content);
   const before = statSync(here.output, { bigint: true });
-  await extract(here, { stores: [here.emptyStore] });
+  await extract(here, { sources: { stores: [here.emptyStore] } });
   const after = statSync(here.output, { bigint: true });
   t.is(after.ino, before.ino);
   t.is(after.mtimeNs, before.mtimeNs);
@@ -234,7 +234,7 @@ test('an update whose chunks are missing leaves the old version', async (t) => {
   const here = await scene(t);
   const old = withChanges(here.content, 100_000, 900_000);
   writeFileSync(here.output, old);
-  await t.throwsAsync(extract(here, { stores: [here.emptyStore] }));
+  await t.throwsAsync(extract(here, { sources: { stores: [here.emptyStore] } }));
   t.true(readFileSync(here.output).equals(old));
   t.deepEqual(readdirSync(here.folder).sort(), ['output', 'store.castr']);
 });

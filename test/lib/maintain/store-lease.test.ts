@@ -7,7 +7,7 @@ import { temporaryFolder } from '../../helpers/temporary-folder.ts';
 test('a lease is there while the work is done, and says who works on what', async (t) => {
   const store = join(temporaryFolder(t), 's.castr');
   fs.mkdirSync(store);
-  const result = await whileInUse(store, { index: 'some/x.caibx' }, async (lease) => {
+  const result = await whileInUse({ folder: store }, { index: 'some/x.caibx' }, async (lease) => {
     const [name, ...others] = fs.readdirSync(join(store, 'leases'));
     t.regex(name, /^[0-9a-f]{16}\.shared$/);
     t.deepEqual(others, []);
@@ -24,7 +24,7 @@ test('a lease is there while the work is done, and says who works on what', asyn
 test('work that fails gives its lease back', async (t) => {
   const store = join(temporaryFolder(t), 's.castr');
   fs.mkdirSync(store);
-  const work = whileInUse(store, {}, async () => {
+  const work = whileInUse({ folder: store }, {}, async () => {
     throw new TypeError('broken');
   });
   await t.throwsAsync(work, { message: 'broken' });
@@ -33,9 +33,9 @@ test('work that fails gives its lease back', async (t) => {
 
 test('a store that was made for a lease only is not left', async (t) => {
   const store = join(temporaryFolder(t), 's.castr');
-  await whileInUse(store, {}, async () => t.true(fs.existsSync(store)));
+  await whileInUse({ folder: store }, {}, async () => t.true(fs.existsSync(store)));
   t.false(fs.existsSync(store));
-  await whileInUse(store, {}, async () => fs.mkdirSync(join(store, 'abcd')));
+  await whileInUse({ folder: store }, {}, async () => fs.mkdirSync(join(store, 'abcd')));
   t.true(fs.existsSync(store));
 });
 
@@ -43,12 +43,12 @@ test('a lease that is taken away fails the confirmation, and the work if it ends
   const store = join(temporaryFolder(t), 's.castr');
   fs.mkdirSync(store);
   const takeAway = () => fs.rmSync(join(store, 'leases'), { recursive: true });
-  const confirming = whileInUse(store, {}, async (lease) => {
+  const confirming = whileInUse({ folder: store }, {}, async (lease) => {
     takeAway();
     await lease.confirm();
   });
   await t.throwsAsync(confirming, { code: 'LEASE_LOST', message: /gave no sign of life/ });
-  const late = whileInUse(store, {}, async (lease) => {
+  const late = whileInUse({ folder: store }, {}, async (lease) => {
     await lease.confirm();
     takeAway();
   });
@@ -60,7 +60,9 @@ test('a gc in the same program is waited for, and can be given up', async (t) =>
   fs.mkdirSync(store);
   const lease = await leaseForGc(store, {});
   const order: string[] = [];
-  const work = whileInUse(store, { onWait: () => void release() }, async () => order.push('work'));
+  const work = whileInUse({ folder: store }, { onWait: () => void release() }, async () =>
+    order.push('work'),
+  );
   async function release(): Promise<void> {
     order.push('release');
     await lease.release();
@@ -70,7 +72,9 @@ test('a gc in the same program is waited for, and can be given up', async (t) =>
   const again = await leaseForGc(store, {});
   const controller = new AbortController();
   const onWait = () => controller.abort();
-  const stopped = whileInUse(store, { signal: controller.signal, onWait }, async () => t.fail());
+  const stopped = whileInUse({ folder: store }, { signal: controller.signal, onWait }, async () =>
+    t.fail(),
+  );
   await t.throwsAsync(stopped, { code: 'ABORTED' });
   await again.release();
   t.deepEqual(fs.readdirSync(store), []);
@@ -85,7 +89,7 @@ test.serial('a store that may not be written is used without a lease', async (t)
   const isRoot = process.geteuid?.() === 0;
   if (isRoot) process.seteuid?.(65534);
   try {
-    const work = whileInUse(store, {}, async (lease) => {
+    const work = whileInUse({ folder: store }, {}, async (lease) => {
       await lease.confirm();
       return fs.readdirSync(store);
     });

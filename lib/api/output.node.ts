@@ -1,0 +1,48 @@
+/** Where an archive or index goes that is made: a file here or elsewhere, or a stream. */
+import { redacted } from '../../store/location.ts';
+import type { ByteSink } from '../make/byte-sink.ts';
+import { openFileSink, openStreamSink } from '../make/file-sink.node.ts';
+import { openRemoteFile } from '../stores/remote-file.node.ts';
+import type { PlaceOptions } from './options.ts';
+import { localPath, remotePlace, settingsOf } from './stores.node.ts';
+import type { WorkOptions } from './work-options.ts';
+
+export interface OutputOptions extends PlaceOptions, WorkOptions {
+  /** Path, URL or ssh locator; or a descriptor open for writing. */
+  readonly output: string | number;
+}
+
+const OUTPUT_MODE = 0o666;
+
+/** @param inputMode of what it is made from, if that is a file: nobody else may read it then either */
+export async function openOutput(
+  options: OutputOptions,
+  inputMode: number = OUTPUT_MODE,
+): Promise<ByteSink> {
+  const { output } = options;
+  if (typeof output === 'number') return openStreamSink(output);
+  if (remotePlace(output) !== undefined) return openRemoteSink(output, options);
+  return openFileSink(localPath(output), { mode: OUTPUT_MODE & inputMode });
+}
+
+async function openRemoteSink(
+  locator: string,
+  options: PlaceOptions & WorkOptions,
+): Promise<ByteSink> {
+  const place = remotePlace(locator);
+  if (place === undefined) throw new TypeError('a place elsewhere is needed');
+  const file = openRemoteFile(place, settingsOf(locator, options));
+  const writer = await file.openWriter(options.signal ? { signal: options.signal } : {});
+  return {
+    path: redacted(locator),
+    write: (bytes) => writer.write(bytes),
+    async commit() {
+      await writer.commit();
+      await file.close();
+    },
+    async discard() {
+      await writer.discard();
+      await file.close();
+    },
+  };
+}

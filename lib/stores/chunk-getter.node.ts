@@ -1,0 +1,126 @@
+/**
+ * Gets chunks from wherever they are into the memory of a pipeline: seeds and stores on this machine in
+ * the threads of its pool, all others over the network from here. Used by everything that reads chunks.
+ */
+import { CHUNK_ID_LENGTH, type ChunkId, chunkIdFromBytes } from '../../formats/chunk-id.ts';
+import type { ChunkSource, ChunkStore } from '../../store/chunk-store.ts';
+import { openFallbackSource } from '../../store/wrap/fallback.ts';
+import { PipelineError } from '../errors.ts';
+import { createNodeTranscoder, openLocalObjects } from '../local-store.node.ts';
+import { FETCHED, type FetchChunksInput, withChunkId } from '../work/jobs/fetch-chunks.node.ts';
+import type { JobPool } from '../work/jobs.node.ts';
+import { createPooledTranscoder } from './pooled-transcoder.node.ts';
+import { openRemoteStore } from './remote-store.node.ts';
+import { localSources, remoteSources, type SourceDescriptions } from './store-description.ts';
+
+export interface ChunkGetterOptions {
+  readonly sources: SourceDescriptions;
+  /** Its setup names the local sources. */
+  readonly pool: JobPool;
+  /** Bytes of the pool's memory, in place. */
+  readonly bytes: (address: number, length: number) => Uint8Array;
+}
+
+/** Gets chunks as the job `fetchChunks` does. */
+export interface ChunkGetter {
+  /**
+   * @returns one of FETCHED for each chunk
+   * @throws ChunkMissing | ChunkDamaged | StorageError with the id of the chunk; nothing is written into
+   * the memory any more then
+   */
+  fetch(input: FetchChunksInput): Promise<Uint8Array>;
+  /** Ends what is still going on. */
+  close(): Promise<void>;
+}
+
+export function openChunkGetter(options: ChunkGetterOptions): ChunkGetter {
+  const { pool, sources } = options;
+  if (remoteSources(sources).length > 0) return new RemoteGetter(options);
+  return { fetch: (input) => pool.run('fetchChunks', input), close: async () => {} };
+}
+
+class RemoteGetter implements ChunkGetter {
+  readonly #options: ChunkGetterOptions;
+  readonly #hasLocal: boolean;
+  readonly #source: ChunkSource;
+  readonly #cache: ReturnType<typeof openLocalObjects> | undefined;
+  readonly #ending = new AbortController();
+  readonly #running = new Set<Promise<unknown>>();
+
+  constructor(options: ChunkGetterOptions) {
+    const { pool, sources } = options;
+    const { cache } = sources;
+    this.#options = options;
+    this.#hasLocal = localSources(sources).length > 0;
+    this.#cache = cache && openLocalObjects(cache);
+    const stores = remoteSources(sources).map((description): ChunkStore => {
+      const here = createNodeTranscoder(description.digests, description.compression);
+      return openRemoteStore(description, {
+        transcoder: pool.threadCount > 0 ? createPooledTranscoder(pool, here) : here,
+        isShared: pool.threadCount > 0,
+        ...(this.#cache && { cache: this.#cache }),
+      });
+    });
+    this.#source = openFallbackSource(stores);
+  }
+
+  fetch(input: FetchChunksInput): Promise<Uint8Array> {
+    const fetched = this.#fetch(input);
+    this.#running.add(fetched);
+    const forget = () => this.#running.delete(fetched);
+    fetched.then(forget, forget);
+    return fetched;
+  }
+
+  async #fetch(input: FetchChunksInput): Promise<Uint8Array> {
+    const outcome = await this.#fetchHere(input);
+    if (input.fromSeedsOnly) return outcome;
+    const failed = new AbortController();
+    const signal = AbortSignal.any([this.#ending.signal, failed.signal]);
+    const { digests, lengths } = input;
+    let first: { readonly error: unknown } | undefined;
+    const gets: Promise<void>[] = [];
+    let address = input.address;
+    for (const [i, length] of lengths.entries()) {
+      const into = this.#options.bytes(address, length);
+      address += length;
+      if (outcome[i] !== FETCHED.notThere) continue;
+      const id = chunkIdFromBytes(digests, i * CHUNK_ID_LENGTH);
+      const got = this.#get(id, into, signal).catch((error: unknown) => {
+        first ??= { error };
+        failed.abort(error);
+      });
+      gets.push(got);
+      outcome[i] = FETCHED.fromRemote;
+    }
+    await Promise.all(gets);
+    if (first !== undefined) throw first.error;
+    return outcome;
+  }
+
+  async #fetchHere(input: FetchChunksInput): Promise<Uint8Array> {
+    const { pool } = this.#options;
+    if (input.fromSeedsOnly) return pool.run('fetchChunks', input);
+    if (this.#hasLocal) return pool.run('fetchChunks', { ...input, leaveMissing: true });
+    if (input.parts !== undefined)
+      return pool.run('fetchChunks', { ...input, fromSeedsOnly: true });
+    return new Uint8Array(input.lengths.length);
+  }
+
+  async #get(id: ChunkId, into: Uint8Array, signal: AbortSignal): Promise<void> {
+    try {
+      const plain = await this.#source.get(id, { expectedSize: into.length, into, signal });
+      if (plain.buffer !== into.buffer) into.set(plain);
+    } catch (error) {
+      throw withChunkId(error, id);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#ending.abort(new PipelineError('ABORTED', { reason: 'interrupted' }));
+    await Promise.allSettled(this.#running);
+    await this.#source.close();
+    await this.#cache?.flush().catch(() => {});
+    await this.#cache?.close();
+  }
+}

@@ -1,0 +1,88 @@
+/**
+ * Opens stores on other machines from their descriptions: the one place where names, transcoder and
+ * storage meet for them, as local-store.node.ts is for this machine.
+ */
+import type { ChunkId } from '../../formats/chunk-id.ts';
+import type { ObjectBackend, SignalOption } from '../../store/backend.ts';
+import { openCastrObjects } from '../../store/castr-objects.ts';
+import type { ChunkStore, GetOptions } from '../../store/chunk-store.ts';
+import { redacted } from '../../store/location.ts';
+import { openBackendAt } from '../../store/open-location.node.ts';
+import type { StoredChunkStore } from '../../store/stored-chunk.ts';
+import { openTranscodedStore, type TranscodedOptions } from '../../store/transcoded-store.ts';
+import { PipelineError } from '../errors.ts';
+import type { RemotePlace, RemoteStoreDescription } from './store-description.ts';
+
+/** The place as it may be shown. */
+export function placeLabel(place: RemotePlace): string {
+  return place.kind === 'url' ? redacted(place.url) : `${place.host}:${place.path}`;
+}
+
+/** The storage of a store, if it is made of objects. @throws CasError `UNSUPPORTED`; StorageError */
+export async function openRemoteBackend({
+  place,
+  settings,
+}: RemoteStoreDescription): Promise<ObjectBackend | undefined> {
+  return place.kind === 'url' ? openBackendAt(place, settings) : undefined;
+}
+
+/** The chunks of a store as they are stored. @throws CasError `UNSUPPORTED`; StorageError */
+export async function openStoredChunks(
+  description: RemoteStoreDescription,
+): Promise<StoredChunkStore> {
+  const { place, settings, suffix } = description;
+  if (place.kind === 'url') return openCastrObjects(await openBackendAt(place, settings), suffix);
+  const reason = 'Remote locations are not available in this version.';
+  throw new PipelineError('UNSUPPORTED', { subject: placeLabel(place), reason });
+}
+
+/** Opens a store when it is first asked for something. */
+export function openRemoteStore(
+  description: RemoteStoreDescription,
+  options: TranscodedOptions,
+): ChunkStore {
+  return new LazyStore(placeLabel(description.place), async () =>
+    openTranscodedStore(await openStoredChunks(description), options),
+  );
+}
+
+class LazyStore implements ChunkStore {
+  readonly label: string;
+  readonly #open: () => Promise<ChunkStore>;
+  #store: Promise<ChunkStore> | undefined;
+
+  constructor(label: string, open: () => Promise<ChunkStore>) {
+    this.label = label;
+    this.#open = open;
+  }
+
+  async has(id: ChunkId, options?: SignalOption): Promise<boolean> {
+    return (await this.#opened()).has(id, options);
+  }
+
+  async get(id: ChunkId, options?: GetOptions): Promise<Uint8Array> {
+    return (await this.#opened()).get(id, options);
+  }
+
+  async put(id: ChunkId, plain: Uint8Array, options?: SignalOption): Promise<'stored' | 'present'> {
+    return (await this.#opened()).put(id, plain, options);
+  }
+
+  async flush(options?: SignalOption): Promise<void> {
+    if (this.#store !== undefined) await (await this.#store).flush(options);
+  }
+
+  async close(): Promise<void> {
+    const opening = this.#store;
+    this.#store = undefined;
+    await opening?.then(
+      (store) => store.close(),
+      () => {},
+    );
+  }
+
+  #opened(): Promise<ChunkStore> {
+    this.#store ??= this.#open();
+    return this.#store;
+  }
+}
