@@ -173,9 +173,29 @@ export const VERBS: readonly Verb[] = [
   },
 ];
 
+/** Verbs for other programs, which the help does not show. */
+const PEER_VERBS: readonly Verb[] = [
+  {
+    name: 'pull',
+    synopsis: 'BASE ARCHIVE INDEX STORE...',
+    description: 'Give an archive, an index and chunks over the casync protocol',
+    maxWords: Number.POSITIVE_INFINITY,
+    tooManyWords: '',
+    run: async (words, context) => (await import('./commands/pull.ts')).pull(words, context),
+  },
+  {
+    name: 'push',
+    synopsis: 'BASE ARCHIVE INDEX STORE...',
+    description: 'Take an archive, an index and chunks over the casync protocol',
+    maxWords: Number.POSITIVE_INFINITY,
+    tooManyWords: '',
+    run: async (words, context) => (await import('./commands/push.ts')).push(words, context),
+  },
+];
+
 /** Verbs of the original that this version does not have. */
-export const NOT_YET_AVAILABLE: readonly string[] = ['mount', 'mkdev', 'pull', 'push', 'udev'];
+export const NOT_YET_AVAILABLE: readonly string[] = ['mount', 'mkdev', 'udev'];
 
 export function findVerb(name: string): Verb | undefined {
-  return VERBS.find((verb) => verb.name === name);
+  return [...VERBS, ...PEER_VERBS].find((verb) => verb.name === name);
 }
