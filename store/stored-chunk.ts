@@ -30,6 +30,8 @@ export interface StoredChunkSource {
 export interface PutStoredOptions extends SignalOption {
   /** One that is there may be damaged, and is replaced. */
   readonly replace?: boolean;
+  /** Bytes of the chunk before compression, where they are known: some ways to store it tell them. */
+  readonly plainSize?: number;
 }
 
 export interface StoredChunkStore extends StoredChunkSource {

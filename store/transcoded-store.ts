@@ -115,7 +115,7 @@ class TranscodedStore implements ChunkStore {
     try {
       const encoding = { subject: this.#subject(id), into, proof };
       const bytes = await this.#transcoder.encode(plain, encoding);
-      return await this.#stored.putStored(id, bytes, options);
+      return await this.#stored.putStored(id, bytes, { ...options, plainSize: plain.length });
     } finally {
       this.#scratch.release(into);
       this.#scratch.release(proof);
