@@ -3,7 +3,7 @@
  * with a tail of the same size. Layout and checks: spec/formats/index.md.
  */
 import { readSize, readU64, U64_MAX, writeU64 } from './bytes.ts';
-import { CHUNK_ID_LENGTH } from './chunk-id.ts';
+import { CHUNK_ID_LENGTH, type ChunkId, writeChunkId } from './chunk-id.ts';
 import { ChunkIndex, type IndexHeader } from './chunk-index.ts';
 import { validChunkSizes } from './chunk-sizes.ts';
 import { DEFAULT_DECODE_LIMITS, type DecodeLimits } from './decode-limits.ts';
@@ -27,24 +27,49 @@ function failure(record: string, offset: number, expectation: string): FormatErr
  * @throws FormatError if no reader would accept it, for example for a chunk above the maximum size
  */
 export function encodeIndex(index: ChunkIndex): Uint8Array {
-  checkHeader(index, DEFAULT_DECODE_LIMITS);
-  const tail = INDEX_ITEMS_OFFSET + INDEX_ITEM_SIZE * index.count;
-  const bytes = new Uint8Array(tail + INDEX_ITEM_SIZE);
-  const { min, avg, max } = index.chunkSizes;
-  [INDEX_HEADER_SIZE, RECORD_TYPES.INDEX, index.featureFlags, min, avg, max].forEach((value, i) => {
-    writeU64(bytes, 8 * i, value);
-  });
-  writeU64(bytes, TABLE_OFFSET, U64_MAX);
-  writeU64(bytes, TABLE_OFFSET + 8, RECORD_TYPES.TABLE);
+  const head = encodeIndexHead(index);
+  const tailOffset = INDEX_ITEMS_OFFSET + INDEX_ITEM_SIZE * index.count;
+  const bytes = new Uint8Array(tailOffset + INDEX_ITEM_SIZE);
+  bytes.set(head);
   for (let i = 0; i < index.count; i++) {
     const offset = INDEX_ITEMS_OFFSET + INDEX_ITEM_SIZE * i;
     checkEnd(index.end(i), index.start(i), i, index.chunkSizes.max);
     writeU64(bytes, offset, index.end(i));
     bytes.set(index.idBytes(i), offset + 8);
   }
-  writeU64(bytes, tail + 16, INDEX_HEADER_SIZE);
-  writeU64(bytes, tail + 24, tail + INDEX_ITEM_SIZE - TABLE_OFFSET);
-  writeU64(bytes, tail + 32, TABLE_TAIL_MARKER);
+  bytes.set(encodeIndexTail(index.count), tailOffset);
+  return bytes;
+}
+
+/** What stands before the chunks of an index. @throws FormatError as {@link encodeIndex} */
+export function encodeIndexHead(header: IndexHeader): Uint8Array {
+  checkHeader(header, DEFAULT_DECODE_LIMITS);
+  const bytes = new Uint8Array(INDEX_ITEMS_OFFSET);
+  const { min, avg, max } = header.chunkSizes;
+  [INDEX_HEADER_SIZE, RECORD_TYPES.INDEX, header.featureFlags, min, avg, max].forEach(
+    (value, i) => {
+      writeU64(bytes, 8 * i, value);
+    },
+  );
+  writeU64(bytes, TABLE_OFFSET, U64_MAX);
+  writeU64(bytes, TABLE_OFFSET + 8, RECORD_TYPES.TABLE);
+  return bytes;
+}
+
+/** One chunk of an index. @param end offset of the byte behind it in the stream, above the one before */
+export function encodeIndexItem(id: ChunkId, end: number): Uint8Array {
+  const bytes = new Uint8Array(INDEX_ITEM_SIZE);
+  writeU64(bytes, 0, end);
+  writeChunkId(id, bytes, 8);
+  return bytes;
+}
+
+/** What ends an index of so many chunks. */
+export function encodeIndexTail(count: number): Uint8Array {
+  const bytes = new Uint8Array(INDEX_ITEM_SIZE);
+  writeU64(bytes, 16, INDEX_HEADER_SIZE);
+  writeU64(bytes, 24, INDEX_ITEMS_OFFSET + INDEX_ITEM_SIZE * (count + 1) - TABLE_OFFSET);
+  writeU64(bytes, 32, TABLE_TAIL_MARKER);
   return bytes;
 }
 

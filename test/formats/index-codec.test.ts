@@ -2,13 +2,19 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
 import fc from 'fast-check';
-import { equalBytes, readSize, writeU64 } from '../../formats/bytes.ts';
+import { concatBytes, equalBytes, readSize, writeU64 } from '../../formats/bytes.ts';
 import { type ChunkId, chunkIdFromBytes } from '../../formats/chunk-id.ts';
 import { type ChunkIndex, IndexBuilder } from '../../formats/chunk-index.ts';
 import { DEFAULT_DECODE_LIMITS } from '../../formats/decode-limits.ts';
 import { FormatError } from '../../formats/errors.ts';
 import { FEATURE } from '../../formats/feature-flags.ts';
-import { decodeIndex, encodeIndex } from '../../formats/index-codec.ts';
+import {
+  decodeIndex,
+  encodeIndex,
+  encodeIndexHead,
+  encodeIndexItem,
+  encodeIndexTail,
+} from '../../formats/index-codec.ts';
 import { GOLDEN, golden } from '../helpers/golden.ts';
 
 const INDEXES = ['blob-index', 'tree'].flatMap((folder) =>
@@ -188,4 +194,11 @@ test('time grows with the number of chunks and no faster', (t) => {
 
 test('the size in the tail is that of the table', (t) => {
   t.is(readSize(SMALL, SMALL.length - 16), SMALL.length - 48);
+});
+
+test('the parts of an index, made one after the other, are the index', (t) => {
+  const index = indexOf([100, 1, 256]);
+  const items = [0, 1, 2].map((i) => encodeIndexItem(index.id(i), index.end(i)));
+  const parts = [encodeIndexHead(HEADER), ...items, encodeIndexTail(3)];
+  t.deepEqual(concatBytes(parts), SMALL);
 });
