@@ -8,9 +8,13 @@ import { placeOptions } from './places.ts';
 
 const DEFAULT_STORE = 'default.castr';
 
-/** The main store: what the options say, else the environment, else the one beside the index. */
-function mainStore(index: string, { options, environment }: Context): string {
-  const named = options.store ?? (environment.CASYNC_STORE || undefined);
+/**
+ * The main store: what the options say, else the environment, else the configuration, else the one
+ * beside the index.
+ */
+function mainStore(index: string, { options, environment, settings }: Context): string {
+  const configured = settings.configuration.defaults.store;
+  const named = options.store ?? (environment.CASYNC_STORE || configured);
   if (named !== undefined) return named;
   return index === STANDARD_STREAM ? DEFAULT_STORE : defaultStore(index);
 }
@@ -25,17 +29,19 @@ export function storeOptions(
   use: 'read' | 'write' = 'read',
 ): StoreOptions {
   const { options } = context;
+  const { defaults } = context.settings.configuration;
+  const cacheStore = options.cacheStore ?? defaults.cacheStore;
   const extraStores = options.extraStores.filter((store) => store !== '');
   if (use === 'read' && extraStores.length < options.extraStores.length) {
     context.warn('Failed to add extra store , ignoring: No such file or directory');
   }
   return {
     store: mainStore(index, context),
-    extraStores,
+    extraStores: extraStores.length > 0 ? extraStores : (defaults.extraStores ?? []),
     compression: options.compression,
     sync: options.sync,
     ...placeOptions(context),
-    ...(options.cacheStore && { cacheStore: options.cacheStore }),
+    ...(cacheStore && { cacheStore }),
     ...suffixOption(context),
   };
 }
