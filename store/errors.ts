@@ -6,16 +6,20 @@ export type StorageErrorCode = 'DENIED' | 'UNAVAILABLE' | 'TARGET_FULL' | 'IO';
 export interface StorageErrorParts extends ErrorParts {
   /** How long the storage wants to be left alone. */
   readonly retryAfterMs?: number;
+  /** Whether the storage said that it has too much to do: fewer requests at a time help. */
+  readonly isBusy?: boolean;
 }
 
 /** Storage refused, failed or could not be reached; nothing is known about the object. */
 export class StorageError extends CasError {
   readonly retryAfterMs: number | undefined;
+  readonly isBusy: boolean;
 
   constructor(code: StorageErrorCode, parts: StorageErrorParts) {
     super(code, parts);
     this.name = 'StorageError';
     this.retryAfterMs = parts.retryAfterMs;
+    this.isBusy = parts.isBusy ?? false;
   }
 }
 

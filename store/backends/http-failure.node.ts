@@ -17,6 +17,7 @@ export interface Concern {
 }
 
 const PASSING_STATUSES: ReadonlySet<number> = new Set([408, 425, 429, 500, 502, 503, 504]);
+const BUSY_STATUSES: ReadonlySet<number> = new Set([429, 503]);
 const MISSING_STATUSES: ReadonlySet<number> = new Set([404, 410]);
 const DENYING_STATUSES: ReadonlySet<number> = new Set([401, 403, 407]);
 const INSUFFICIENT_STORAGE = 507;
@@ -42,6 +43,7 @@ export function statusError(status: number, headers: HttpHeaders, concern: Conce
   return new StorageError('UNAVAILABLE', {
     ...parts,
     retry: 'later',
+    isBusy: BUSY_STATUSES.has(status),
     ...(pause === undefined ? {} : { retryAfterMs: pause }),
   });
 }
