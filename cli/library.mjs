@@ -26,4 +26,5 @@ export const {
   clone,
   gc,
   info,
+  serve,
 } = createRequire(import.meta.url)(bundles.LIBRARY);

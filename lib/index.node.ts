@@ -35,6 +35,13 @@ export type {
   StoreOptions,
 } from './api/options.ts';
 export { type PutOptions, type PutResult, put } from './api/put.node.ts';
+export {
+  type ServeLimits,
+  type ServeOptions,
+  type ServeResult,
+  serve,
+  type TlsFiles,
+} from './api/serve.node.ts';
 export { type StatOptions, type StatResult, stat } from './api/stat.node.ts';
 export { type VerifyOptions, type VerifyResult, verify } from './api/verify.node.ts';
 export type { TreeEntry } from './api/visit-tree.node.ts';
