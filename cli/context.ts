@@ -12,6 +12,8 @@ export interface Context {
   readonly stdout: Output;
   /** Fires on SIGINT, SIGTERM and SIGHUP. */
   readonly signal: AbortSignal;
+  /** From now on SIGHUP has this effect instead. */
+  readonly onHangUp: (action: () => void) => void;
   /** Prints a message at error level; the run goes on. */
   readonly warn: (message: string) => void;
   /** Prints a message if `-v` was given. */

@@ -36,8 +36,14 @@ function messageOf(error: unknown): string {
   return `Internal error: ${text.split('\n', 1)[0]} (set CASYNC_DEBUG=1 for details)`;
 }
 
+interface ExitSignals {
+  /** What SIGHUP does instead of ending the work. */
+  hangUp?: () => void;
+  readonly release: () => void;
+}
+
 /** Signals end the work through `controller`; a repeated one ends the process at once. */
-function onExitSignals(controller: AbortController, beforeExit: () => void): () => void {
+function onExitSignals(controller: AbortController, beforeExit: () => void): ExitSignals {
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
   const stop = (): void => {
     if (controller.signal.aborted) {
@@ -46,10 +52,17 @@ function onExitSignals(controller: AbortController, beforeExit: () => void): () 
     }
     controller.abort();
   };
-  for (const signal of signals) process.on(signal, stop);
-  return () => {
-    for (const signal of signals) process.off(signal, stop);
+  const onSignal = (signal: NodeJS.Signals): void => {
+    if (signal === 'SIGHUP' && exitSignals.hangUp !== undefined) exitSignals.hangUp();
+    else stop();
   };
+  for (const signal of signals) process.on(signal, onSignal);
+  const exitSignals: ExitSignals = {
+    release() {
+      for (const signal of signals) process.off(signal, onSignal);
+    },
+  };
+  return exitSignals;
 }
 
 type Run = Extract<Request, { kind: 'run' }>;
@@ -62,7 +75,7 @@ async function run(
   complain: (message: string) => void,
 ): Promise<number> {
   const controller = new AbortController();
-  const release = onExitSignals(controller, progress.close);
+  const exitSignals = onExitSignals(controller, progress.close);
   const stdout = openOutput(STDOUT, progress.clear);
   let exitCode = EXIT_DONE;
   const inform = (message: string): void => {
@@ -77,6 +90,9 @@ async function run(
       settings: await openSettings(options, process.env, { warn: complain, inform }),
       stdout,
       signal: controller.signal,
+      onHangUp: (action) => {
+        exitSignals.hangUp = action;
+      },
       warn: complain,
       inform,
       onProgress: progress.sink,
@@ -89,7 +105,7 @@ async function run(
     stdout.flush();
     return exitCode;
   } finally {
-    release();
+    exitSignals.release();
   }
 }
 
