@@ -88,6 +88,12 @@ export interface ObjectBackend {
   /** Removing what is not there succeeds. */
   remove(key: ObjectKey, options?: SignalOption): Promise<void>;
 
+  /**
+   * The same for many objects, where the storage can do that at once. All are tried.
+   * @throws StorageError about the first one that could not be removed
+   */
+  removeMany?(keys: readonly ObjectKey[], options?: SignalOption): Promise<void>;
+
   /** All visible objects whose key begins with `prefix`, in no particular order. */
   list(prefix: string, options?: SignalOption): AsyncIterable<ListedObject>;
 

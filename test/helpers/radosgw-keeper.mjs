@@ -4,31 +4,39 @@
  *
  * Usage: node radosgw-keeper.mjs SOCKET
  */
-import { spawn, spawnSync } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 
 /** So long it waits for somebody else, after the last has gone. */
 const LINGER_MS = 8000;
-const START_MS = 90_000;
+/** No step takes nearly as long, but rarely one hangs. */
+const STEP_MS = 25_000;
+const ATTEMPTS = 3;
 const POLL_MS = 100;
 const KEYS = { accessKeyId: 'AKIARADOSGWTEST', secretAccessKey: `canary/secret+${randomUUID()}` };
 
 const users = new Set();
 const daemons = [];
-const folder = mkdtempSync(join(tmpdir(), 'casync-radosgw-'));
-const configuration = join(folder, 'ceph.conf');
+let [folder, configuration] = ['', ''];
 let told;
 let lingering;
 
-function end(status) {
-  for (const { pid, exitCode, signalCode } of daemons) {
-    if (exitCode === null && signalCode === null) process.kill(pid, 'SIGKILL');
+function clean() {
+  for (const daemon of daemons.splice(0)) {
+    daemon.removeAllListeners('exit');
+    daemon.kill('SIGKILL');
   }
+  if (folder === '') return;
   rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
+}
+
+function end(status) {
+  clean();
   process.exit(status);
 }
 
@@ -85,19 +93,19 @@ pid file = ${folder}/$name.pid
 [client.rgw]
 rgw frontends = beast endpoint=127.0.0.1:${port}
 rgw dns name = gateway.test
+rgw max concurrent requests = 100000
 rgw max objs per shard = 100000
 rgw dynamic resharding = false
 `;
 }
 
 /** Runs a program to its end. */
-function run(program, ...words) {
-  const { status, stderr, error } = spawnSync(program, words, {
-    cwd: folder,
-    encoding: 'utf8',
-    timeout: START_MS,
-  });
-  if (status !== 0) throw new Error(`${program} ${words.join(' ')}: ${error ?? stderr}`);
+async function run(program, ...words) {
+  try {
+    await promisify(execFile)(program, words, { cwd: folder, timeout: STEP_MS });
+  } catch ({ stderr, signal }) {
+    throw new Error(`${program} ${words[2]}: ${stderr || signal}`);
+  }
 }
 
 /** Starts a program that is killed when this process ends, whatever ends it. */
@@ -107,12 +115,13 @@ function start(program, ...words) {
     stdio: 'ignore',
   });
   daemons.push(daemon);
-  daemon.once('exit', () => end(1));
+  // Before it is told of, whatever needs it fails.
+  daemon.once('exit', () => told !== undefined && end(1));
 }
 
 async function answers(endpoint) {
   const began = performance.now();
-  while (performance.now() - began < START_MS) {
+  while (performance.now() - began < STEP_MS) {
     try {
       const { status } = await fetch(endpoint);
       if (status === 200) return;
@@ -125,23 +134,30 @@ async function answers(endpoint) {
 }
 
 async function startGateway() {
+  folder = mkdtempSync(join(tmpdir(), 'casync-radosgw-'));
+  configuration = join(folder, 'ceph.conf');
   const [monitorPort, port] = await freePorts(2);
   const id = randomUUID();
   writeFileSync(configuration, configure(monitorPort, port, id));
   for (const name of ['mon', 'osd', 'mgr']) mkdirSync(join(folder, name));
   const monitor = `[v1:127.0.0.1:${monitorPort}]`;
-  run('monmaptool', '--create', '--addv', 'a', monitor, '--fsid', id, 'monmap');
-  run('ceph-mon', '-c', configuration, '--mkfs', '-i', 'a', '--monmap', 'monmap');
+  await run('monmaptool', '--create', '--addv', 'a', monitor, '--fsid', id, 'monmap');
+  await run('ceph-mon', '-c', configuration, '--mkfs', '-i', 'a', '--monmap', 'monmap');
   start('ceph-mon', '-f', '-i', 'a');
   const storage = randomUUID();
-  run('ceph', '-c', configuration, 'osd', 'new', storage);
-  run('ceph-osd', '-c', configuration, '-i', '0', '--mkfs', '--osd-uuid', storage);
-  run('ceph', '-c', configuration, ...'osd crush add osd.0 1.0 root=default host=h'.split(' '));
+  await run('ceph', '-c', configuration, 'osd', 'new', storage);
+  await run('ceph-osd', '-c', configuration, '-i', '0', '--mkfs', '--osd-uuid', storage);
+  await run(
+    'ceph',
+    '-c',
+    configuration,
+    ...'osd crush add osd.0 1.0 root=default host=h'.split(' '),
+  );
   start('ceph-osd', '-f', '-i', '0');
   const user = '--uid=test --display-name=test --max-buckets=0'.split(' ');
   const keys = [`--access-key=${KEYS.accessKeyId}`, `--secret-key=${KEYS.secretAccessKey}`];
   const admin = ['-c', configuration, '-n', 'client.rgw'];
-  run('radosgw-admin', ...admin, 'user', 'create', ...user, ...keys);
+  await run('radosgw-admin', ...admin, 'user', 'create', ...user, ...keys);
   start('radosgw', '-f', '-n', 'client.rgw');
   const endpoint = `http://127.0.0.1:${port}`;
   await answers(endpoint);
@@ -163,11 +179,14 @@ const server = createServer((socket) => {
 server.once('error', () => end(0));
 server.listen(`\0${process.argv[2]}`, async () => {
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.once(signal, () => end(1));
-  try {
-    told = `${JSON.stringify(await startGateway())}\n`;
-  } catch (error) {
-    told = `${JSON.stringify({ failure: String(error) })}\n`;
+  let outcome;
+  for (let attempt = 0; attempt < ATTEMPTS && outcome?.endpoint === undefined; attempt++) {
+    outcome = await startGateway().catch((error) => {
+      clean();
+      return { failure: String(error) };
+    });
   }
+  told = `${JSON.stringify(outcome)}\n`;
   for (const socket of users) socket.write(told);
   linger();
 });

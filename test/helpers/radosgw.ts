@@ -24,7 +24,7 @@ export interface GatewayAnswer {
   readonly text: string;
 }
 
-const COMMANDS = [
+export const GATEWAY_COMMANDS = [
   'ceph',
   'ceph-mon',
   'ceph-osd',
@@ -44,7 +44,7 @@ const SOCKET = `casync-radosgw-${createHash('sha256')
 
 /** Whether the gateway can be started; the test has been told otherwise. */
 export function hasGateway(t: ExecutionContext): boolean {
-  return requirement(t, { commands: COMMANDS });
+  return requirement(t, { commands: GATEWAY_COMMANDS });
 }
 
 let shared: Promise<Gateway> | undefined;
