@@ -9,6 +9,7 @@ import type { LocationSettings } from './location-settings.ts';
 import type { RemoteFile } from './remote-file.ts';
 import { SYSTEM_CLOCK } from './wrap/clock.ts';
 import { openCoalescingBackend } from './wrap/coalesce.ts';
+import { openLimitedBackend } from './wrap/limit.ts';
 import { openRetryingBackend, Retrier, type RetryOptions } from './wrap/retry.ts';
 import { openRetryingFile } from './wrap/retry-file.ts';
 import { openThrottledBackend, openThrottledFile, Throttle } from './wrap/throttle.ts';
@@ -51,7 +52,7 @@ async function loadScheme({ scheme, url }: UrlLocator): Promise<Scheme> {
 
 /**
  * Opens the folder that a URL names, for chunks: query and parameters do not count. It keeps to the
- * rate limit, tries again what may pass, and asks once for what is wanted twice.
+ * rate limit and to what the place can do at a time, tries again what may pass, and asks once for what is wanted twice.
  * @throws CasError `UNSUPPORTED`; StorageError
  */
 export async function openBackendAt(
@@ -60,12 +61,16 @@ export async function openBackendAt(
 ): Promise<ObjectBackend> {
   const { openBackend } = await loadScheme(locator);
   const backend = await openRetried(locator, settings, openBackend);
-  const { rateLimit } = settings;
+  const { rateLimit, concurrency } = settings;
   const throttled =
     rateLimit === undefined
       ? backend
       : openThrottledBackend(backend, new Throttle(rateLimit, SYSTEM_CLOCK));
-  return openCoalescingBackend(openRetryingBackend(throttled, retryOptions(settings)));
+  const limited = openLimitedBackend(throttled, {
+    now: SYSTEM_CLOCK.now,
+    ...(concurrency === undefined ? {} : { concurrency }),
+  });
+  return openCoalescingBackend(openRetryingBackend(limited, retryOptions(settings)));
 }
 
 /**
