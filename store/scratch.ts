@@ -10,19 +10,12 @@ const GRANULARITY = 64 * 1024;
 
 export class Scratch {
   readonly #free: Uint8Array[] = [];
-  readonly #isShared: boolean;
-
-  /** @param options.isShared other threads see the memory, too */
-  constructor({ isShared = false }: { readonly isShared?: boolean } = {}) {
-    this.#isShared = isShared;
-  }
 
   /** At least `size` bytes of undefined content, for the caller alone until {@link release}. */
   take(size: number): Uint8Array {
     const last = this.#free.pop();
     if (last !== undefined && last.length >= size) return last;
-    const length = Math.ceil(Math.max(size, 1) / GRANULARITY) * GRANULARITY;
-    return new Uint8Array(this.#isShared ? new SharedArrayBuffer(length) : new ArrayBuffer(length));
+    return new Uint8Array(Math.ceil(Math.max(size, 1) / GRANULARITY) * GRANULARITY);
   }
 
   release(memory: Uint8Array): void {

@@ -27,8 +27,11 @@ export interface TranscodedOptions {
   readonly maxChunkSize?: number;
   /** Gets every compressed chunk that was read and found good; stays open. */
   readonly cache?: StoredChunkStore;
-  /** Whether the transcoder works in other threads: its input then lies in memory that they see. */
-  readonly isShared?: boolean;
+  /**
+   * Use the same memory for chunk after chunk; true if left out. Pays where few are on their way at a
+   * time and the transcoder works in this thread.
+   */
+  readonly usesScratch?: boolean;
 }
 
 /** @param stored belongs to the store from now on */
@@ -66,7 +69,7 @@ class TranscodedStore implements ChunkStore {
   readonly #transcoder: ChunkTranscoder;
   readonly #cache: StoredChunkStore | undefined;
   readonly #maxChunkSize: number;
-  readonly #scratch: Scratch;
+  readonly #scratch: Scratch | undefined;
 
   constructor(stored: StoredChunkStore, options: TranscodedOptions) {
     const { transcoder, cache, maxChunkSize = DEFAULT_DECODE_LIMITS.maxChunkSize } = options;
@@ -74,7 +77,7 @@ class TranscodedStore implements ChunkStore {
     this.#transcoder = transcoder;
     this.#cache = cache;
     this.#maxChunkSize = maxChunkSize;
-    this.#scratch = new Scratch(options);
+    this.#scratch = (options.usesScratch ?? true) ? new Scratch() : undefined;
   }
 
   get label(): string {
@@ -88,9 +91,13 @@ class TranscodedStore implements ChunkStore {
   async get(id: ChunkId, { signal, expectedSize, into }: GetOptions = {}): Promise<Uint8Array> {
     const subject = this.#subject(id);
     const ceiling = expectedSize ?? this.#maxChunkSize;
-    const room = this.#scratch.take(Math.min(compressedRoom(ceiling), READ_ROOM));
+    const room = this.#scratch?.take(Math.min(compressedRoom(ceiling), READ_ROOM));
     try {
-      const reading = { maxSize: storedCeiling(ceiling), into: room, ...(signal && { signal }) };
+      const reading = {
+        maxSize: storedCeiling(ceiling),
+        ...(room && { into: room }),
+        ...(signal && { signal }),
+      };
       const stored = await this.#read(id, subject, reading);
       const plain = await this.#transcoder.decode(id, stored, {
         subject,
@@ -100,7 +107,7 @@ class TranscodedStore implements ChunkStore {
       if (!stored.isPlain) await this.#keep(id, stored.bytes);
       return plain;
     } finally {
-      this.#scratch.release(room);
+      if (room) this.#scratch?.release(room);
     }
   }
 
@@ -110,15 +117,19 @@ class TranscodedStore implements ChunkStore {
     options: SignalOption = {},
   ): Promise<'stored' | 'present'> {
     if (await this.#stored.has(id, options)) return 'present';
-    const into = this.#scratch.take(compressedRoom(plain.length));
-    const proof = this.#scratch.take(plain.length);
+    const into = this.#scratch?.take(compressedRoom(plain.length));
+    const proof = this.#scratch?.take(plain.length);
     try {
-      const encoding = { subject: this.#subject(id), into, proof };
+      const encoding = {
+        subject: this.#subject(id),
+        ...(into && { into }),
+        ...(proof && { proof }),
+      };
       const bytes = await this.#transcoder.encode(plain, encoding);
       return await this.#stored.putStored(id, bytes, { ...options, plainSize: plain.length });
     } finally {
-      this.#scratch.release(into);
-      this.#scratch.release(proof);
+      if (into) this.#scratch?.release(into);
+      if (proof) this.#scratch?.release(proof);
     }
   }
 

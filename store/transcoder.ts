@@ -30,9 +30,9 @@ export interface EncodeOptions {
   /** The chunk, in messages. */
   readonly subject: string;
   /** Memory for the stored form, with room for the worst case. */
-  readonly into: Uint8Array;
+  readonly into?: Uint8Array;
   /** Memory for the proof, as long as the chunk. */
-  readonly proof: Uint8Array;
+  readonly proof?: Uint8Array;
 }
 
 export interface ChunkTranscoder {

@@ -57,7 +57,7 @@ class RemoteGetter implements ChunkGetter {
       const here = createNodeTranscoder(description.digests, description.compression);
       return openRemoteStore(description, {
         transcoder: pool.threadCount > 0 ? createPooledTranscoder(pool, here) : here,
-        isShared: pool.threadCount > 0,
+        usesScratch: pool.threadCount === 0,
         ...(this.#cache && { cache: this.#cache }),
       });
     });

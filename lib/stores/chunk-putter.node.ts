@@ -78,7 +78,7 @@ class RemotePutter implements ChunkPutter {
     this.#options = options;
     this.#store = openRemoteStore(description, {
       transcoder: pool.threadCount > 0 ? createPooledTranscoder(pool, here) : here,
-      isShared: pool.threadCount > 0,
+      usesScratch: pool.threadCount === 0,
     });
   }
 

@@ -1,6 +1,6 @@
 /**
- * Jobs of remote stores: the processor's part of getting and putting chunks, several at a time. All
- * memory is shared with the caller; nothing but lengths is sent back.
+ * Jobs of remote stores: the processor's part of getting and putting chunks, several at a time. Plain
+ * chunks lie in the shared memory; stored ones, which are smaller, are sent from thread to thread.
  */
 import type { ChunkId } from '../../../formats/chunk-id.ts';
 import type { StoredChunk } from '../../../store/stored-chunk.ts';
@@ -12,58 +12,56 @@ export interface DecodedChunk {
   /** The chunk, in messages. */
   readonly subject: string;
   readonly stored: StoredChunk;
-  /** Where the chunk goes; as long as it is. */
+  /** Where the chunk goes, in shared memory; as long as it is. */
   readonly into: Uint8Array;
 }
 
 export interface EncodedChunk {
   /** The chunk, in messages. */
   readonly subject: string;
+  /** In shared memory. */
   readonly plain: Uint8Array;
-  /** Where the stored form goes, with room for the worst case. */
-  readonly into: Uint8Array;
-  /** Memory to prove it in. */
-  readonly proof: Uint8Array;
 }
 
-/** How long a result is, or why there is none. */
-export type Transcoded = number | ErrorMessage;
+/** Why there is no result. */
+export interface NotTranscoded {
+  readonly error: ErrorMessage;
+}
 
 /** Every chunk on its own, whatever becomes of the others. */
-export async function decodeChunks(
+export function decodeChunks(
   context: JobContext,
   chunks: readonly DecodedChunk[],
-): Promise<readonly Transcoded[]> {
+): Promise<readonly (NotTranscoded | undefined)[]> {
   return eachOf(chunks, async ({ id, subject, stored, into }) => {
     const options = { subject, expectedSize: into.length, into };
     const plain = await context.transcoder.decode(id, stored, options);
     if (plain.buffer !== into.buffer) into.set(plain);
-    return plain.length;
+    return undefined;
   });
 }
 
-/** The same the other way round. */
-export async function encodeChunks(
+/** The same the other way round. @returns arrays of their own */
+export function encodeChunks(
   context: JobContext,
   chunks: readonly EncodedChunk[],
-): Promise<readonly Transcoded[]> {
-  return eachOf(chunks, async ({ plain, subject, into, proof }) => {
-    const stored = await context.transcoder.encode(plain, { subject, into, proof });
-    if (stored.buffer !== into.buffer) into.set(stored);
-    return stored.length;
+): Promise<readonly (NotTranscoded | Uint8Array)[]> {
+  return eachOf(chunks, async ({ plain, subject }) => {
+    const stored = await context.transcoder.encode(plain, { subject });
+    return stored.length === stored.buffer.byteLength ? stored : stored.slice();
   });
 }
 
-async function eachOf<Chunk>(
+async function eachOf<Chunk, Result>(
   chunks: readonly Chunk[],
-  transcode: (chunk: Chunk) => Promise<number>,
-): Promise<readonly Transcoded[]> {
-  const results: Transcoded[] = [];
+  transcode: (chunk: Chunk) => Promise<Result>,
+): Promise<readonly (NotTranscoded | Result)[]> {
+  const results: (NotTranscoded | Result)[] = [];
   for (const chunk of chunks) {
     try {
       results.push(await transcode(chunk));
     } catch (error) {
-      results.push(messageOfError(error));
+      results.push({ error: messageOfError(error) });
     }
   }
   return results;
