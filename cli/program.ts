@@ -5,16 +5,15 @@
 import { basename } from 'node:path';
 import { CasError } from '../formats/errors.ts';
 import { FEATURE_NAMES } from '../formats/feature-flags.ts';
+import { type Environment, readArguments } from './arguments.ts';
 import type { Command } from './context.ts';
-import { getopt } from './getopt.ts';
+import { isHelper, parseHelperLine } from './helper-program.ts';
 import type { Answer } from './option-row.ts';
 import { OPTION_TABLE } from './option-table.ts';
 import { KINDS, type Options } from './options.ts';
 import { DIGEST_NAMES } from './values.ts';
 import { findVerb, NOT_YET_AVAILABLE } from './verbs.ts';
 import { VERSION } from './version.ts';
-
-type Environment = Readonly<Record<string, string | undefined>>;
 
 export type Request =
   /** Something to print on stdout, status 0. */
@@ -31,16 +30,10 @@ export function parseCommandLine(
   options: Options,
   environment: Environment,
 ): Request {
-  const settings = { program, stopAtFirstWord: environment.POSIXLY_CORRECT !== undefined };
-  const words: string[] = [];
-  for (const token of getopt(argv, OPTION_TABLE, settings)) {
-    if (token.kind === 'word') {
-      words.push(token.text);
-      continue;
-    }
-    const row = OPTION_TABLE.find((candidate) => candidate.long === token.long);
-    const answer = row?.apply(options, token.value ?? '');
-    if (answer) return { kind: 'answer', text: () => answerText(answer, basename(program)) };
+  if (isHelper(program)) return parseHelperLine(program, argv, options, environment);
+  const words = readArguments(argv, options, { program, table: OPTION_TABLE, environment });
+  if (typeof words === 'string') {
+    return { kind: 'answer', text: () => answerText(words, basename(program)) };
   }
   const [name, ...rest] = words;
   if (name === 'help') return { kind: 'answer', text: () => answerText('help', basename(program)) };
