@@ -10,8 +10,9 @@ import type { RemoteFile } from './remote-file.ts';
 import { SYSTEM_CLOCK } from './wrap/clock.ts';
 import { openCoalescingBackend } from './wrap/coalesce.ts';
 import { openLimitedBackend } from './wrap/limit.ts';
-import { openRetryingBackend, Retrier, type RetryOptions } from './wrap/retry.ts';
+import { openRetryingBackend, Retrier } from './wrap/retry.ts';
 import { openRetryingFile } from './wrap/retry-file.ts';
+import { retryOptions } from './wrap/retry-options.ts';
 import { openThrottledBackend, openThrottledFile, Throttle } from './wrap/throttle.ts';
 
 export type UrlLocator = Extract<Locator, { readonly kind: 'url' }>;
@@ -96,13 +97,4 @@ function openRetried<T>(
 ): Promise<T> {
   const retrier = new Retrier(redacted(url), retryOptions(settings));
   return retrier.run(() => open(url, settings), undefined);
-}
-
-function retryOptions({ attemptCount, onRetry }: LocationSettings): RetryOptions {
-  return {
-    clock: SYSTEM_CLOCK,
-    random: Math.random,
-    ...(attemptCount === undefined ? {} : { attemptCount }),
-    ...(onRetry === undefined ? {} : { onRetry }),
-  };
 }

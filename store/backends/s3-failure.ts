@@ -57,6 +57,11 @@ const FULL: ReadonlySet<string> = new Set([
   'XMinioStorageFull',
 ]);
 
+/** Whether the service has too much to do. */
+function isBusy({ status, code }: S3RefusedAnswer): boolean {
+  return status === 429 || status === 503 || /^(?:SlowDown|Throttling|TooManyRequests)/.test(code);
+}
+
 export function isWorthless({ code }: S3Refusal): boolean {
   return WORTHLESS.has(code);
 }
@@ -111,6 +116,7 @@ export function refusalError(
       ...parts,
       reason: textOf(refused),
       retry: 'later',
+      isBusy: isBusy(refused),
       ...(pause === undefined ? {} : { retryAfterMs: pause }),
     });
   }

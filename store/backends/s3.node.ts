@@ -6,8 +6,7 @@ import type { ObjectBackend } from '../backend.ts';
 import { redacted } from '../location.ts';
 import type { LocationSettings } from '../location-settings.ts';
 import type { RemoteFile } from '../remote-file.ts';
-import { SYSTEM_CLOCK } from '../wrap/clock.ts';
-import type { RetryOptions } from '../wrap/retry.ts';
+import { retryOptions } from '../wrap/retry-options.ts';
 import { parseS3File, parseS3Folder, type S3Place, s3Service } from './s3-address.ts';
 import { S3Client } from './s3-client.node.ts';
 import { openS3Credentials } from './s3-credentials.node.ts';
@@ -64,13 +63,4 @@ async function openClient(
   const transport = await openS3Transport(label, settings);
   const { bucket } = place;
   return new S3Client({ label, bucket, service, region, credentials, sign, transport });
-}
-
-function retryOptions({ attemptCount, onRetry }: LocationSettings): RetryOptions {
-  return {
-    clock: SYSTEM_CLOCK,
-    random: Math.random,
-    ...(attemptCount === undefined ? {} : { attemptCount }),
-    ...(onRetry === undefined ? {} : { onRetry }),
-  };
 }

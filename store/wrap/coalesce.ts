@@ -34,6 +34,7 @@ export function openCoalescingBackend(backend: ObjectBackend): ObjectBackend {
     return landed;
   }
 
+  const { removeMany } = backend;
   return {
     label: backend.label,
     can: backend.can,
@@ -52,6 +53,7 @@ export function openCoalescingBackend(backend: ObjectBackend): ObjectBackend {
     put: (key, bytes, options) => backend.put(key, bytes, options),
     flush: (options) => backend.flush(options),
     remove: (key, options) => backend.remove(key, options),
+    ...(removeMany && { removeMany: (keys, options) => removeMany.call(backend, keys, options) }),
     list: (prefix, options) => backend.list(prefix, options),
     close: () => backend.close(),
   };

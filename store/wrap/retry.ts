@@ -101,6 +101,7 @@ function givenUp(error: CasError, attempts: number): CasError {
 /** @param backend belongs to the result from now on */
 export function openRetryingBackend(backend: ObjectBackend, options: RetryOptions): ObjectBackend {
   const retrier = new Retrier(backend.label, options);
+  const { removeMany } = backend;
   return {
     label: backend.label,
     can: backend.can,
@@ -109,6 +110,10 @@ export function openRetryingBackend(backend: ObjectBackend, options: RetryOption
     stat: (key, stat) => retrier.run(() => backend.stat(key, stat), stat?.signal),
     put: (key, bytes, put) => retrier.run(() => backend.put(key, bytes, put), put?.signal),
     remove: (key, remove) => retrier.run(() => backend.remove(key, remove), remove?.signal),
+    ...(removeMany && {
+      removeMany: (keys, remove) =>
+        retrier.run(() => removeMany.call(backend, keys, remove), remove?.signal),
+    }),
     // Objects that a barrier could not store may be gone: a second one would say that all is well.
     flush: (flush) => backend.flush(flush),
     list: (prefix, list) => retriedList(backend, retrier, prefix, list),

@@ -79,6 +79,7 @@ function unlessAborted(turn: Promise<void>, signal: AbortSignal | undefined): Pr
 export function openThrottledBackend(backend: ObjectBackend, throttle: Throttle): ObjectBackend {
   /** Of the objects that were read last; what the next one probably has. */
   let usualSize = FIRST_GUESS;
+  const { removeMany } = backend;
   return {
     label: backend.label,
     can: backend.can,
@@ -104,6 +105,7 @@ export function openThrottledBackend(backend: ObjectBackend, throttle: Throttle)
     },
     flush: (options) => backend.flush(options),
     remove: (key, options) => backend.remove(key, options),
+    ...(removeMany && { removeMany: (keys, options) => removeMany.call(backend, keys, options) }),
     list: (prefix, options) => backend.list(prefix, options),
     close: () => backend.close(),
   };
