@@ -53,7 +53,8 @@ async function loadScheme({ scheme, url }: UrlLocator): Promise<Scheme> {
 
 /**
  * Opens the folder that a URL names, for chunks: query and parameters do not count. It keeps to the
- * rate limit and to what the place can do at a time, tries again what may pass, and asks once for what is wanted twice.
+ * rate limit and to what the place can do at a time, tries again what may pass, and asks once for what
+ * is wanted twice.
  * @throws CasError `UNSUPPORTED`; StorageError
  */
 export async function openBackendAt(
