@@ -110,7 +110,7 @@ export class ChunkReader {
       };
     } else {
       this.pool = openJobPool({ ...setup, sources: localSources(source) }, threadCount);
-      this.#getter = openChunkGetter({ sources: source, pool: this.pool, bytes });
+      this.#getter = openChunkGetter({ sources: source, index, pool: this.pool, bytes });
     }
     if (index.totalSize >= WORTH_THREADS) this.pool.start();
   }

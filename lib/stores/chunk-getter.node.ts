@@ -2,7 +2,8 @@
  * Gets chunks from wherever they are into the memory of a pipeline: seeds and stores on this machine in
  * the threads of its pool, all others over the network from here. Used by everything that reads chunks.
  */
-import { CHUNK_ID_LENGTH, type ChunkId, chunkIdFromBytes } from '../../formats/chunk-id.ts';
+import { CHUNK_ID_LENGTH, chunkIdFromBytes } from '../../formats/chunk-id.ts';
+import type { ChunkIndex } from '../../formats/chunk-index.ts';
 import type { ChunkSource, ChunkStore } from '../../store/chunk-store.ts';
 import { openFallbackSource } from '../../store/wrap/fallback.ts';
 import { PipelineError } from '../errors.ts';
@@ -11,10 +12,13 @@ import { FETCHED, type FetchChunksInput, withChunkId } from '../work/jobs/fetch-
 import type { JobPool } from '../work/jobs.node.ts';
 import { createPooledTranscoder } from './pooled-transcoder.node.ts';
 import { openRemoteStore } from './remote-store.node.ts';
+import { RepeatedChunks } from './repeated-chunks.ts';
 import { localSources, remoteSources, type SourceDescriptions } from './store-description.ts';
 
 export interface ChunkGetterOptions {
   readonly sources: SourceDescriptions;
+  /** What will be fetched, and perhaps more than once. */
+  readonly index: ChunkIndex;
   /** Its setup names the local sources. */
   readonly pool: JobPool;
   /** Bytes of the pool's memory, in place. */
@@ -44,6 +48,7 @@ class RemoteGetter implements ChunkGetter {
   readonly #hasLocal: boolean;
   readonly #source: ChunkSource;
   readonly #cache: ReturnType<typeof openLocalObjects> | undefined;
+  readonly #repeated: RepeatedChunks;
   readonly #ending = new AbortController();
   readonly #running = new Set<Promise<unknown>>();
 
@@ -51,6 +56,7 @@ class RemoteGetter implements ChunkGetter {
     const { pool, sources } = options;
     const { cache } = sources;
     this.#options = options;
+    this.#repeated = new RepeatedChunks(options.index);
     this.#hasLocal = localSources(sources).length > 0;
     this.#cache = cache && openLocalObjects(cache);
     const stores = remoteSources(sources).map((description): ChunkStore => {
@@ -85,8 +91,8 @@ class RemoteGetter implements ChunkGetter {
       const into = this.#options.bytes(address, length);
       address += length;
       if (outcome[i] !== FETCHED.notThere) continue;
-      const id = chunkIdFromBytes(digests, i * CHUNK_ID_LENGTH);
-      const got = this.#get(id, into, signal).catch((error: unknown) => {
+      const digest = digests.subarray(i * CHUNK_ID_LENGTH, (i + 1) * CHUNK_ID_LENGTH);
+      const got = this.#get(digest, into, signal).catch((error: unknown) => {
         first ??= { error };
         failed.abort(error);
       });
@@ -107,10 +113,17 @@ class RemoteGetter implements ChunkGetter {
     return new Uint8Array(input.lengths.length);
   }
 
-  async #get(id: ChunkId, into: Uint8Array, signal: AbortSignal): Promise<void> {
+  async #get(digest: Uint8Array, into: Uint8Array, signal: AbortSignal): Promise<void> {
+    const id = chunkIdFromBytes(digest, 0);
+    const known = this.#repeated.find(id);
+    if (known?.length === into.length) {
+      into.set(known);
+      return;
+    }
     try {
       const plain = await this.#source.get(id, { expectedSize: into.length, into, signal });
       if (plain.buffer !== into.buffer) into.set(plain);
+      this.#repeated.keep(id, digest, into);
     } catch (error) {
       throw withChunkId(error, id);
     }
