@@ -1,5 +1,5 @@
 /** Opens indexes and archives on other machines, when they are first asked for something. */
-
+import { isCasError } from '../../formats/errors.ts';
 import type { LocationSettings } from '../../store/location-settings.ts';
 import { openFileAt } from '../../store/open-location.node.ts';
 import type { RemoteFile } from '../../store/remote-file.ts';
@@ -13,7 +13,7 @@ function openAt(place: RemotePlace, settings: LocationSettings): Promise<RemoteF
   throw new PipelineError('UNSUPPORTED', { subject: placeLabel(place), reason });
 }
 
-/** Errors come from the first use. */
+/** Errors come from the first use; what is not there is an `INDEX_MISSING`, as it is on this machine. */
 export function openRemoteFile(place: RemotePlace, settings: LocationSettings): RemoteFile {
   let opening: Promise<RemoteFile> | undefined;
   const opened = async (): Promise<RemoteFile> => {
@@ -22,11 +22,15 @@ export function openRemoteFile(place: RemotePlace, settings: LocationSettings): 
   };
   return {
     label: placeLabel(place),
-    stat: async (options) => (await opened()).stat(options),
+    stat: async (options) => (await opened()).stat(options).catch(rethrow),
     async *read(options) {
-      yield* (await opened()).read(options);
+      try {
+        yield* (await opened()).read(options);
+      } catch (error) {
+        rethrow(error);
+      }
     },
-    readRange: async (range, options) => (await opened()).readRange(range, options),
+    readRange: async (range, options) => (await opened()).readRange(range, options).catch(rethrow),
     openWriter: async (options) => (await opened()).openWriter(options),
     async close() {
       const file = await opening?.catch(() => undefined);
@@ -34,4 +38,10 @@ export function openRemoteFile(place: RemotePlace, settings: LocationSettings): 
       await file?.close().catch(() => {});
     },
   };
+}
+
+function rethrow(error: unknown): never {
+  if (!isCasError(error) || error.code !== 'OBJECT_MISSING') throw error;
+  const { subject, step, reason } = error;
+  throw new PipelineError('INDEX_MISSING', { subject, step, reason, cause: error });
 }
