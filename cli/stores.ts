@@ -8,15 +8,15 @@ import { placeOptions } from './places.ts';
 
 const DEFAULT_STORE = 'default.castr';
 
-/**
- * The main store: what the options say, else the environment, else the configuration, else the one
- * beside the index.
- */
-function mainStore(index: string, { options, environment, settings }: Context): string {
-  const configured = settings.configuration.defaults.store;
-  const named = options.store ?? (environment.CASYNC_STORE || configured);
-  if (named !== undefined) return named;
-  return index === STANDARD_STREAM ? DEFAULT_STORE : defaultStore(index);
+/** The main store if it is named: by the options, else the environment, else the configuration. */
+export function namedStore({ options, environment, settings }: Context): string | undefined {
+  return options.store ?? (environment.CASYNC_STORE || settings.configuration.defaults.store);
+}
+
+/** The named one, else the one beside the index. */
+function mainStore(index: string, context: Context): string {
+  const beside = index === STANDARD_STREAM ? DEFAULT_STORE : defaultStore(index);
+  return namedStore(context) ?? beside;
 }
 
 /**

@@ -6,6 +6,13 @@ export { CasError, isCasError } from '../formats/errors.ts';
 export { escapeBytes } from '../formats/escape.ts';
 export { featureNames } from '../formats/feature-flags.ts';
 export { type CloneOptions, type CloneResult, clone } from './api/clone.node.ts';
+export {
+  type CopiedIndex,
+  type CopyOptions,
+  type CopyResult,
+  type CopyStatistics,
+  copy,
+} from './api/copy.node.ts';
 export { type DiffOptions, type DiffResult, diff } from './api/diff.node.ts';
 export { type DigestOptions, digest } from './api/digest.node.ts';
 export type { EntryEvents, EntrySink } from './api/entries.ts';
