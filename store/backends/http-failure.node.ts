@@ -115,8 +115,9 @@ function codeOf(error: unknown): string | undefined {
 }
 
 function describe(error: unknown): Failure | undefined {
-  const code = codeOf(error);
-  if (code === undefined || !(error instanceof Error)) return undefined;
+  if (!(error instanceof Error)) return undefined;
+  const code = codeOf(error) ?? (error.name === 'HTTPParserError' ? 'HPE_' : undefined);
+  if (code === undefined) return undefined;
   if (code === 'UND_ERR_ABORTED') return describeProxyAnswer(error);
   if (Object.hasOwn(FAILURES, code)) return FAILURES[code];
   if (UNTRUSTED.has(code)) {
