@@ -24,6 +24,7 @@ export const {
   put,
   verify,
   clone,
+  copy,
   gc,
   info,
   serve,
