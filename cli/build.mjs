@@ -50,6 +50,8 @@ export async function build() {
     target: 'node20',
     format: 'cjs',
     external: EXTERNAL,
+    // Code that was compiled before (compile-cache.cjs) can only require.
+    supported: { 'dynamic-import': false },
     banner: { js: BANNER },
     define: { 'import.meta.url': 'importMetaUrl' },
     sourcemap: 'linked',

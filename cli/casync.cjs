@@ -40,6 +40,15 @@ function programName() {
   return (process.argv[1] ?? 'casync').replace(/\.cjs$/, '');
 }
 
+/** Half of the start-up time is compiling; Node 22 and newer can remember the result themselves. */
+function loadProgram() {
+  const folder = path.join(DIST, 'compile-cache');
+  const { enableCompileCache } = require('node:module');
+  if (enableCompileCache === undefined) return require('./compile-cache.cjs').load(PROGRAM, folder);
+  enableCompileCache(folder);
+  return { exports: require(PROGRAM), keep() {} };
+}
+
 async function start() {
   if (DEBUG) process.setSourceMapsEnabled(true);
   // Programs that call casync take any text on standard error for a failure.
@@ -51,14 +60,14 @@ async function start() {
   }
   compileLess();
   let program;
-  // Half of the start-up time is compiling; Node 22 and newer can remember the result.
-  require('node:module').enableCompileCache?.(path.join(DIST, 'compile-cache'));
   try {
-    program = require(PROGRAM);
+    program = loadProgram();
   } catch (error) {
     fail(`cannot load ${PROGRAM}`, error);
   }
-  process.exit(await program.main(programName(), process.argv.slice(2)));
+  const status = await program.exports.main(programName(), process.argv.slice(2));
+  program.keep();
+  process.exit(status);
 }
 
 start().catch((error) => fail('internal error', error));

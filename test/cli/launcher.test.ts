@@ -21,6 +21,7 @@ function checkout(t: ExecutionContext, answer: string): string {
     'cli/casync.cjs',
     'cli/library.mjs',
     'cli/bundles.cjs',
+    'cli/compile-cache.cjs',
     'cli/build.mjs',
     'package.json',
   ]) {
@@ -87,6 +88,26 @@ test('a second run leaves the bundle alone', async (t) => {
   const inode = statSync(join(root, 'dist/casync.cjs')).ino;
   await run(root, []);
   t.is(statSync(join(root, 'dist/casync.cjs')).ino, inode);
+});
+
+test('code that was compiled is remembered, for this bundle only, and stale code is not used', async (t) => {
+  const root = checkout(t, 'one');
+  const folder = join(root, 'dist/compile-cache');
+  const remembered = () => readdirSync(folder).sort();
+  await run(root, []);
+  const first = remembered();
+  t.true(first.length > 0);
+  t.is((await run(root, [])).stdout, 'casync one\n');
+  t.deepEqual(remembered(), first);
+  // As long as before: V8 itself would take the old code for good.
+  writeSource(root, 'two');
+  t.is((await run(root, [])).stdout, 'casync two\n');
+  t.is((await run(root, ['a'])).stdout, 'casync two a\n');
+  for (const name of remembered()) {
+    const path = join(folder, name);
+    if (statSync(path).isFile()) fse.writeFileSync(path, 'garbage');
+  }
+  t.deepEqual(await run(root, []), { status: 0, stdout: 'casync two\n', stderr: '' });
 });
 
 test('a changed source is built again', async (t) => {
