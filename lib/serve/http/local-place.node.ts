@@ -9,6 +9,7 @@ import type { FileCalls } from '../../../store/backends/file-calls.node.ts';
 import { openLocalBackend } from '../../../store/backends/local.node.ts';
 import { StorageError } from '../../../store/errors.ts';
 import { systemErrorCode, toStorageError } from '../../../store/system-error.node.ts';
+import { PipelineError } from '../../errors.ts';
 import { createFileCalls } from '../../os/file-calls.node.ts';
 import { syncFileSystem } from '../../os/file-system.node.ts';
 import { BufferPool } from './buffer-pool.ts';
@@ -45,6 +46,12 @@ export function openLocalPlace(folder: string): ServedPlace {
     },
     async openFolder(name) {
       const path = join(folder, name);
+      if (!fs.existsSync(dirname(path))) {
+        throw new PipelineError('STORE_MISSING', {
+          subject: path,
+          reason: 'no folder to make it in',
+        });
+      }
       if (!isInside(nearestRealPath(path))) {
         throw new StorageError('DENIED', { subject: path, reason: 'leads out of what is served' });
       }

@@ -63,6 +63,17 @@ export class Makers {
     return [...this.#held.keys()];
   }
 
+  /** Whether the store can be used, or no folder for it is there. @throws as `use` */
+  async isThere(store: string): Promise<boolean> {
+    try {
+      await this.use(store, async () => {});
+      return true;
+    } catch (error) {
+      if (isCasError(error) && error.code === 'STORE_MISSING') return false;
+      throw error;
+    }
+  }
+
   /**
    * Does something with a store that is leased meanwhile, and for some time after it. When the storage
    * fails, the next one gets the store opened anew.

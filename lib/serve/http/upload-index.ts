@@ -64,8 +64,8 @@ export class IndexUploads {
       return textAnswer(412, { kind, text: 'There is another one.\n', refusal: 'exists' });
     }
     const beside = folder === '' ? DEFAULT_STORE : `${folder}/${DEFAULT_STORE}`;
-    const stores = this.#options.makers.stores.filter((store) => store !== beside);
-    const missing = await this.#whenThere(await idsOf(index), [beside, ...stores], [], (used) =>
+    const others = this.#options.makers.stores.filter((store) => store !== beside);
+    const missing = await this.#whenThere(await idsOf(index), [...others, beside], [], (used) =>
       this.#publish(route, bytes, used),
     );
     if (missing.length === 0) {
@@ -89,8 +89,10 @@ export class IndexUploads {
     const [store, ...others] = stores;
     if (ids.length === 0) await work(used);
     if (ids.length === 0 || store === undefined) return ids;
-    return this.#options.makers.use(store, async (inUse) => {
-      const absent = await missingIn(inUse.backend, ids, this.#options.suffix);
+    const { makers, suffix } = this.#options;
+    if (!(await makers.isThere(store))) return this.#whenThere(ids, others, used, work);
+    return makers.use(store, async (inUse) => {
+      const absent = await missingIn(inUse.backend, ids, suffix);
       const isUseful = absent.length < ids.length;
       return this.#whenThere(absent, others, isUseful ? [...used, inUse] : used, work);
     });

@@ -157,6 +157,10 @@ function refusalOf(error: unknown, kind: Answer['kind'], limit: number): Answer 
       return tooLarge(kind, limit);
     case 'ABORTED':
       return textAnswer(400, { kind, text: 'Incomplete.\n', refusal: 'incomplete' });
+    case 'DENIED':
+      return textAnswer(403, { kind, text: 'The storage denies it.\n', refusal: 'storage' });
+    case 'STORE_MISSING':
+      return textAnswer(409, { kind, text: 'There is no such folder.\n', refusal: 'name' });
     case 'CHUNK_DAMAGED':
     case 'FORMAT':
       return textAnswer(422, { kind, text: `${error.message}\n`, refusal: 'content' });
