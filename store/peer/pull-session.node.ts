@@ -10,6 +10,7 @@ import type { SignalOption } from '../backend.ts';
 import { ChunkMissing } from '../errors.ts';
 import type { GetStoredOptions, StoredChunk } from '../stored-chunk.ts';
 import { PeerProcess, type PeerProcessOptions } from './peer-process.node.ts';
+import { copied } from './recent-chunks.ts';
 import type { Command } from './ssh-command.node.ts';
 
 export interface PullSessionOptions extends Omit<PeerProcessOptions, 'flags'> {
@@ -22,6 +23,8 @@ export interface PullSessionOptions extends Omit<PeerProcessOptions, 'flags'> {
 const MAX_UNDER_WAY = 1024;
 /** Ids in one message. */
 const MAX_REQUEST = 512;
+/** Ids that a conversation remembers. */
+const MAX_ANSWERED = 200_000;
 /** Bytes of a file that wait for their reader before the other side has to. */
 const MAX_WAITING_BYTES = 1024 * 1024;
 
@@ -40,6 +43,8 @@ export class PullSession {
   readonly #process: PeerProcess;
   /** Everybody who waits for a chunk that was asked for. Nobody may be left when it comes. */
   readonly #waiting = new Map<ChunkId, Waiting[]>();
+  /** The original answers only once, whoever asks again. */
+  readonly #answered = new Set<ChunkId>();
   /** Ids that are to be asked for. */
   readonly #queue: ChunkId[] = [];
   #underWay = 0;
@@ -52,6 +57,7 @@ export class PullSession {
   #wakePump = (): void => {};
   #isSkippingFile = false;
   #failure: unknown;
+  #isRetired = false;
   #isClosing = false;
   readonly #ready: Promise<void>;
   readonly #ended: Promise<void>;
@@ -66,12 +72,18 @@ export class PullSession {
     this.#ended = this.#ready.then(() => this.#pump()).catch((error) => this.#fail(error));
   }
 
-  /** Why it can give nothing more; undefined while it can. */
-  get failure(): unknown {
-    return this.#failure;
+  /** Resolves when the program has ended, for whatever reason. */
+  get ended(): Promise<void> {
+    return this.#ended;
   }
 
-  /** @throws ChunkMissing | LimitExceeded | StorageError | FormatError */
+  /** Whether a chunk can be got in this conversation. */
+  canAsk(id: ChunkId): boolean {
+    const isFull = this.#answered.size >= MAX_ANSWERED && !this.#waiting.has(id);
+    return this.#failure === undefined && !this.#answered.has(id) && !isFull;
+  }
+
+  /** @param id of which {@link canAsk} says yes @throws ChunkMissing | LimitExceeded | StorageError | FormatError */
   async getStored(id: ChunkId, options: GetStoredOptions): Promise<StoredChunk> {
     const { signal } = options;
     signal?.throwIfAborted();
@@ -127,13 +139,24 @@ export class PullSession {
       signal?.removeEventListener('abort', wake);
       this.#isSkippingFile = true;
       this.#wakePump();
+      if (this.#isRetired) this.retire();
     }
+  }
+
+  /** Ends the conversation when nobody waits for anything any more. */
+  retire(): void {
+    this.#isRetired = true;
+    const isReading = this.#fileState !== 'none' && !this.#isSkippingFile;
+    if (this.#waiting.size > 0 || isReading || this.#isClosing) return;
+    // Who opened it waits for it when all is closed.
+    void this.close();
   }
 
   /** Ends the conversation; who still waits is told. Resolves when the program has ended. */
   async close(): Promise<void> {
     const isQuiet = this.#waiting.size === 0 && this.#fileState !== 'coming';
     const canEndWell = isQuiet && this.#failure === undefined && this.#process.hasAgreed;
+    if (this.#isClosing) return this.#ended;
     this.#isClosing = true;
     if (!canEndWell) {
       await this.#process.stop();
@@ -165,8 +188,8 @@ export class PullSession {
     const turn = new Promise<void>((resolve) => setImmediate(resolve));
     Promise.all([turn, this.#ready])
       .then(() => this.#sendRequests())
-      // The pump learns the reason from the program itself.
-      .catch(() => {})
+      // The pump hears from the program itself why it does not read any more.
+      .catch(() => this.#process.endedEarly())
       .finally(() => {
         this.#isAsking = false;
       });
@@ -240,6 +263,7 @@ export class PullSession {
       throw new FormatError('casync protocol', record, 0, 'nobody has asked for this chunk');
     }
     this.#waiting.delete(message.id);
+    this.#answered.add(message.id);
     this.#underWay--;
     if (this.#queue.length > 0) this.#ask();
     for (const { options, resolve, reject } of waiting) {
@@ -247,6 +271,7 @@ export class PullSession {
       else if (message.bytes.length > options.maxSize) reject(this.#tooLarge(message.id, options));
       else resolve({ bytes: copied(message.bytes, options.into), isPlain: message.isPlain });
     }
+    if (this.#isRetired) this.retire();
   }
 
   #missing(id: ChunkId): CasError {
@@ -276,10 +301,4 @@ export class PullSession {
     this.#wakeReader();
     if (!this.#isClosing) await this.#process.stop();
   }
-}
-
-function copied(bytes: Uint8Array, into: Uint8Array | undefined): Uint8Array {
-  if (into === undefined || into.length < bytes.length) return bytes.slice();
-  into.set(bytes);
-  return into.subarray(0, bytes.length);
 }

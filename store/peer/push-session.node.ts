@@ -36,6 +36,8 @@ export class PushSession implements FileWriter {
   readonly #ready: Promise<void>;
   /** Resolves when the other side has everything. */
   readonly #done: Promise<void>;
+  /** Pieces of one write follow those of the one before. */
+  #turn = Promise.resolve();
   #failure: unknown;
   #isComplete = false;
   #isOver = false;
@@ -54,8 +56,19 @@ export class PushSession implements FileWriter {
     this.#done.catch((error) => this.#fail(error));
   }
 
+  /** Resolves when the other side is there and takes what is offered. @throws StorageError */
+  opened(): Promise<void> {
+    return this.#ready;
+  }
+
   /** @throws StorageError, with the program's status if it has ended; what `getChunk` throws */
-  async write(bytes: Uint8Array): Promise<void> {
+  write(bytes: Uint8Array): Promise<void> {
+    const turn = this.#turn.then(() => this.#writePieces(bytes));
+    this.#turn = turn.catch(() => {});
+    return turn;
+  }
+
+  async #writePieces(bytes: Uint8Array): Promise<void> {
     await this.#ready;
     for (let offset = 0; offset < bytes.length; offset += PIECE_SIZE) {
       // The memory is the caller's again when this returns.
@@ -68,6 +81,7 @@ export class PushSession implements FileWriter {
   async commit(): Promise<void> {
     try {
       await this.#ready;
+      await this.#turn;
       this.#isComplete = true;
       await this.#send({ kind: `${this.#options.file}-eof` });
       this.#process.expect(true);
@@ -109,6 +123,7 @@ export class PushSession implements FileWriter {
       await this.#process.send(message);
     } catch (error) {
       // The pump hears from the program itself why it does not read any more.
+      await this.#process.endedEarly();
       await this.#done.catch(() => {});
       this.#checkFailure();
       throw error;
