@@ -4,7 +4,8 @@ import { gc as collect, type GcEvent, type GcResult, OPEN_INDEX } from '../../li
 import { processStartedAt } from '../../lib/os/process-identity.node.ts';
 import type { Context } from '../context.ts';
 import { jsonLine } from '../json-text.ts';
-import { localPath, refuse } from '../kinds.ts';
+import { placeOf, refuse } from '../kinds.ts';
+import { placeOptions } from '../places.ts';
 import { reportStatistics } from '../report.ts';
 import { storeOptions } from '../stores.ts';
 
@@ -55,11 +56,12 @@ export async function gc(words: readonly string[], context: Context): Promise<vo
   const [first] = words;
   if (first === undefined) throw refuse('Expected at least one argument.');
   const { store, suffix } = storeOptions(first, context);
-  const indexes = words.map((word) => localPath(word));
+  const indexes = words.map(placeOf);
   let result: GcResult;
   try {
     result = await collect({
       indexes,
+      ...placeOptions(context),
       ...(store === undefined ? {} : { store }),
       ...(suffix === undefined ? {} : { suffix }),
       dryRun: options.dryRun,

@@ -3,16 +3,15 @@ import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { CasError, isCasError } from '../../formats/errors.ts';
 import type { Lease } from '../../store/lease.ts';
-import { suffixKind } from '../../store/location.ts';
+import { redacted, suffixKind } from '../../store/location.ts';
 import { PipelineError } from '../errors.ts';
 import { ChunkIdSet } from '../maintain/chunk-id-set.ts';
-import { readStoreFolder } from '../maintain/store-folder.node.ts';
-import { leaseForGc } from '../maintain/store-lease.node.ts';
-import { type SweepEvent, type SweepResult, sweep } from '../maintain/sweep.node.ts';
+import { type GcStore, openGcStore } from '../maintain/gc-store.node.ts';
+import type { SweepEvent, SweepResult } from '../maintain/sweep.node.ts';
 import { processIdentity } from '../os/process-identity.node.ts';
 import { openInput, readIndex } from './input.node.ts';
-import type { StoreOptions } from './options.ts';
-import { localPath, mainStore } from './stores.node.ts';
+import type { PlaceOptions, StoreOptions } from './options.ts';
+import { describeStoreForWriting, localPath, remotePlace } from './stores.node.ts';
 import type { WorkOptions } from './work-options.ts';
 
 export type GcEvent =
@@ -22,8 +21,11 @@ export type GcEvent =
   /** An index that was not named, but finished while gc began, and is kept complete. */
   | { readonly kind: 'kept-index'; readonly path: string };
 
-export interface GcOptions extends WorkOptions, Pick<StoreOptions, 'store' | 'suffix'> {
-  /** Paths of all indexes whose chunks shall stay; at least one. */
+export interface GcOptions
+  extends WorkOptions,
+    PlaceOptions,
+    Pick<StoreOptions, 'store' | 'suffix'> {
+  /** Locators of all indexes whose chunks shall stay; at least one. */
   readonly indexes: readonly string[];
   /** Only say what would be removed. Takes no lease: what others do meanwhile is not seen. */
   readonly dryRun?: boolean;
@@ -56,55 +58,64 @@ const COMPRESSED_SUFFIX = '.cacnk';
  * makes did not end in time; `LEASE_LOST` if somebody has taken the store over; StorageError; `ABORTED`
  */
 export async function gc(options: GcOptions): Promise<GcResult> {
-  const { indexes, dryRun = false, waitMs, signal, onWait } = options;
+  const { indexes, dryRun = false } = options;
   const [first] = indexes;
   if (first === undefined)
     throw new PipelineError('USAGE', { reason: 'at least one index needed' });
-  const folder = localPath(mainStore(options, first));
   // Mistakes are told before anybody is waited for.
-  for (const path of indexes) checkReadable(path);
-  readStoreFolder(folder);
-  if (dryRun) return new Collection(folder, options).run();
-  const lease = await leaseForGc(folder, {
+  for (const locator of indexes) await checkReadable(locator, options);
+  // Chunks are told apart by their names, whatever their digest.
+  const store = await openGcStore(describeStoreForWriting(options, first, 'sha256'));
+  try {
+    if (dryRun) return await new Collection(store, options).run();
+    return await collectUnderLease(store, options);
+  } finally {
+    await store.close();
+  }
+}
+
+async function collectUnderLease(store: GcStore, options: GcOptions): Promise<GcResult> {
+  const { waitMs, signal, onWait } = options;
+  const lease = await store.lease({
     ...(signal ? { signal } : {}),
     ...(waitMs === undefined ? {} : { waitMs }),
     ...(onWait ? { onWait } : {}),
   });
   let result: GcResult;
   try {
-    result = await new Collection(folder, options, lease).run();
+    result = await new Collection(store, options, lease).run();
   } catch (error) {
     await lease.release();
     throw error;
   }
   if (await lease.release()) return result;
   const reason = 'the lease was lost before the end: chunks of new indexes may have been removed';
-  throw new PipelineError('LEASE_LOST', { subject: folder, reason });
+  throw new PipelineError('LEASE_LOST', { subject: store.label, reason });
 }
 
 class Collection {
-  readonly #folder: string;
+  readonly #store: GcStore;
   readonly #options: GcOptions;
   readonly #lease: Lease | undefined;
   readonly #live = new ChunkIdSet();
   #referenceCount = 0;
 
-  constructor(folder: string, options: GcOptions, lease?: Lease) {
-    this.#folder = folder;
+  constructor(store: GcStore, options: GcOptions, lease?: Lease) {
+    this.#store = store;
     this.#options = options;
     this.#lease = lease;
   }
 
   async run(): Promise<GcResult> {
     const { suffix, dryRun = false, indexes, signal, onProgress, onEvent } = this.#options;
-    for (const path of indexes) await this.#mark(path);
-    for (const path of this.#unnamedIndexes()) {
-      onEvent?.({ kind: 'kept-index', path });
-      await this.#mark(path);
+    for (const locator of indexes) await this.#mark(locator);
+    for (const locator of await this.#unnamedIndexes()) {
+      onEvent?.({ kind: 'kept-index', path: locator });
+      await this.#mark(locator);
     }
     const usage = { referenceCount: this.#referenceCount, chunkCount: this.#live.count };
     onEvent?.({ kind: 'usage', ...usage });
-    const swept = await sweep(this.#folder, this.#live, {
+    const swept = await this.#store.sweep(this.#live, {
       suffixes: [...new Set([COMPRESSED_SUFFIX, suffix ?? COMPRESSED_SUFFIX])],
       dryRun,
       confirm: async () => this.#lease?.confirmRecent(),
@@ -115,43 +126,65 @@ class Collection {
     return { ...usage, ...swept };
   }
 
-  async #mark(path: string): Promise<void> {
+  async #mark(locator: string): Promise<void> {
     const { signal } = this.#options;
-    const opened = openIndex(path);
+    const opened = openIndex(locator, this.#options);
     try {
       const index = await readIndex(opened, signal ? { signal } : {});
       this.#referenceCount += index.count;
       this.#live.addIndex(index);
     } catch (error) {
-      throw aboutIndex(path, error);
+      throw aboutIndex(locator, error);
     } finally {
       opened.close();
     }
   }
 
   /** Those that others have finished while we waited or began, as far as they are still there. */
-  #unnamedIndexes(): ReadonlySet<string> {
+  async #unnamedIndexes(): Promise<ReadonlySet<string>> {
     const { indexes, namesReadAt } = this.#options;
     const known = new Set(indexes.map(identityOf));
-    const found = new Set(this.#awaitedIndexes());
+    const found = new Set(await this.#awaitedIndexes());
     if (namesReadAt !== undefined) {
-      const folders = new Set(indexes.map((path) => dirname(path)));
-      for (const folder of folders) {
+      const paths = indexes.filter((locator) => remotePlace(locator) === undefined).map(localPath);
+      for (const folder of new Set(paths.map((path) => dirname(path)))) {
         for (const path of indexesSince(folder, namesReadAt)) found.add(path);
       }
     }
-    const paths = [...found].filter((path) => existsSync(path) && !known.has(identityOf(path)));
-    return new Set(paths);
+    return new Set([...found].filter((locator) => !known.has(identityOf(locator))));
   }
 
   /** @throws CasError `LEASE_HELD` if there is an index that we do not know */
-  #awaitedIndexes(): readonly string[] {
+  async #awaitedIndexes(): Promise<readonly string[]> {
     const { fileSystem } = processIdentity();
-    return (this.#lease?.awaited ?? []).map((holder) => {
-      const isHere = holder !== undefined && fileSystem !== '' && holder.fileSystem === fileSystem;
-      if (isHere && holder.index !== undefined) return holder.index;
-      const reason = 'an index was finished meanwhile that cannot be found from here: begin again';
-      throw new CasError('LEASE_HELD', { subject: this.#folder, reason, retry: 'later' });
+    const found: string[] = [];
+    for (const holder of this.#lease?.awaited ?? []) {
+      const index = holder?.index;
+      const isElsewhere = index !== undefined && remotePlace(index) !== undefined;
+      const isHere = fileSystem !== '' && holder?.fileSystem === fileSystem;
+      if (index === undefined || (!isElsewhere && !isHere)) throw this.#unknownIndex();
+      if (isElsewhere) await this.#assertReachable(index);
+      if (isElsewhere || existsSync(index)) found.push(index);
+    }
+    return found;
+  }
+
+  /** Not there may mean: given up; or that the same words mean another place to us. */
+  async #assertReachable(locator: string): Promise<void> {
+    try {
+      await checkReadable(locator, this.#options);
+    } catch (error) {
+      throw isCasError(error) && error.code !== 'ABORTED' ? this.#unknownIndex(error) : error;
+    }
+  }
+
+  #unknownIndex(cause?: unknown): CasError {
+    const reason = 'an index was finished meanwhile that cannot be found from here: begin again';
+    return new CasError('LEASE_HELD', {
+      subject: this.#store.label,
+      reason,
+      retry: 'later',
+      cause,
     });
   }
 }
@@ -170,31 +203,43 @@ function indexesSince(folder: string, moment: Date): readonly string[] {
 }
 
 /** The same for all names of the same file in a folder. */
-function identityOf(path: string): string {
-  const folder = statSync(dirname(resolve(path)), { throwIfNoEntry: false, bigint: true });
-  return `${folder?.dev} ${folder?.ino} ${basename(resolve(path))}`;
+function identityOf(locator: string): string {
+  if (remotePlace(locator) !== undefined) return redacted(locator);
+  const path = resolve(localPath(locator));
+  const folder = statSync(dirname(path), { throwIfNoEntry: false, bigint: true });
+  return `${folder?.dev} ${folder?.ino} ${basename(path)}`;
 }
 
 /** @throws CasError with {@link OPEN_INDEX} as its step */
-function checkReadable(path: string): void {
-  openIndex(path).close();
-}
-
-function openIndex(path: string): ReturnType<typeof openInput> {
+async function checkReadable(locator: string, options: GcOptions): Promise<void> {
+  const { signal } = options;
+  const opened = openIndex(locator, options);
   try {
-    return openInput({ input: path });
+    if (opened.form === 'remote') await opened.file.stat(signal ? { signal } : {});
   } catch (error) {
-    throw aboutIndex(path, error);
+    throw aboutIndex(locator, error);
+  } finally {
+    opened.close();
   }
 }
 
-function aboutIndex(path: string, error: unknown): unknown {
+function openIndex(input: string, options: GcOptions): ReturnType<typeof openInput> {
+  const { settingsFor } = options;
+  try {
+    return openInput({ input, ...(settingsFor ? { settingsFor } : {}) });
+  } catch (error) {
+    throw aboutIndex(input, error);
+  }
+}
+
+function aboutIndex(locator: string, error: unknown): unknown {
   if (!isCasError(error) || error.code === 'ABORTED') return error;
-  const { code, step, reason } = error;
+  const { step, reason } = error;
+  const code = error.code === 'OBJECT_MISSING' ? 'INDEX_MISSING' : error.code;
   // Where in the file something is wrong matters; that it was opened or read does not.
   const isFormat = code === 'FORMAT' && step !== undefined;
   return new CasError(code, {
-    subject: path,
+    subject: redacted(locator),
     step: OPEN_INDEX,
     reason: isFormat ? `${step}: ${reason}` : reason,
     cause: error,

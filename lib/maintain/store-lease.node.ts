@@ -1,5 +1,5 @@
 /**
- * Leases in stores on this machine: what `make` holds while it relies on chunks, and `gc` while it
+ * Leases in stores: what `make` holds while it relies on chunks, and `gc` while it
  * removes them (spec/formats/leases.md).
  */
 import { randomBytes } from 'node:crypto';
@@ -106,8 +106,7 @@ async function whileLeased<T>(
 export async function leaseForGc(folder: string, options: StoreLeaseOptions): Promise<Lease> {
   const backend = openBackend(folder);
   try {
-    const settings = leaseOptions({ waitMs: GC_WAIT_MS, ...options });
-    const lease = await acquireLease(backend, 'exclusive', settings);
+    const lease = await leaseInBackend(backend, options);
     return {
       awaited: lease.awaited,
       confirm: () => lease.confirm(),
@@ -122,6 +121,11 @@ export async function leaseForGc(folder: string, options: StoreLeaseOptions): Pr
     await backend.close();
     throw error;
   }
+}
+
+/** The same in storage that is open, and stays open. */
+export function leaseInBackend(backend: ObjectBackend, options: StoreLeaseOptions): Promise<Lease> {
+  return acquireLease(backend, 'exclusive', leaseOptions({ waitMs: GC_WAIT_MS, ...options }));
 }
 
 /** Never synced: a power cut ends all leases anyway. */

@@ -1,0 +1,63 @@
+/** A store as gc sees it: on this machine or elsewhere. */
+import type { ObjectBackend } from '../../store/backend.ts';
+import type { Lease } from '../../store/lease.ts';
+import { LEASE_FOLDER } from '../../store/lease-objects.ts';
+import { PipelineError } from '../errors.ts';
+import { openRemoteBackend, placeLabel } from '../stores/remote-store.node.ts';
+import { isRemote, type StoreDescription } from '../stores/store-description.ts';
+import type { ChunkIdSet } from './chunk-id-set.ts';
+import { readStoreFolder } from './store-folder.node.ts';
+import { leaseForGc, leaseInBackend, type StoreLeaseOptions } from './store-lease.node.ts';
+import { type SweepOptions, type SweepResult, sweep } from './sweep.node.ts';
+import { sweepObjects } from './sweep-objects.node.ts';
+
+export interface GcStore {
+  /** For messages. */
+  readonly label: string;
+  /** Keeps all others from relying on chunks of the store until it is released. */
+  lease(options: StoreLeaseOptions): Promise<Lease>;
+  sweep(live: ChunkIdSet, options: SweepOptions): Promise<SweepResult>;
+  close(): Promise<void>;
+}
+
+/**
+ * @throws CasError `STORE_MISSING`; `UNSUPPORTED` if nobody can see what is in it, or remove anything;
+ * StorageError
+ */
+export async function openGcStore(description: StoreDescription): Promise<GcStore> {
+  if (!isRemote(description)) {
+    const { folder } = description;
+    readStoreFolder(folder);
+    return {
+      label: folder,
+      lease: (options) => leaseForGc(folder, options),
+      sweep: (live, options) => sweep(folder, live, options),
+      close: async () => {},
+    };
+  }
+  const backend = await openRemoteBackend(description);
+  const { write, list, remove } = backend?.can ?? {};
+  const label = placeLabel(description.place);
+  if (backend === undefined || !write || !list || !remove) {
+    await backend?.close();
+    const reason = 'The chunks of such a store cannot be listed and removed from here.';
+    throw new PipelineError('UNSUPPORTED', { subject: label, reason });
+  }
+  try {
+    await assertThere(backend);
+  } catch (error) {
+    await backend.close();
+    throw error;
+  }
+  return {
+    label,
+    lease: (options) => leaseInBackend(backend, options),
+    sweep: (live, options) => sweepObjects(backend, live, options),
+    close: () => backend.close(),
+  };
+}
+
+/** Mistakes are told before anybody is waited for. */
+async function assertThere(backend: ObjectBackend): Promise<void> {
+  for await (const _ of backend.list(`${LEASE_FOLDER}/`)) return;
+}
