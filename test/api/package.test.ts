@@ -69,7 +69,12 @@ function typed(code: string): string {
 test('the package has what it needs and nothing else, and no script runs at its installation', async (t) => {
   const root = await install();
   t.false(existsSync(join(root, 'lib')));
-  t.deepEqual(readdirSync(join(root, 'cli')).sort(), ['bundles.cjs', 'casync.cjs', 'library.mjs']);
+  t.deepEqual(readdirSync(join(root, 'cli')).sort(), [
+    'bundles.cjs',
+    'casync.cjs',
+    'compile-cache.cjs',
+    'library.mjs',
+  ]);
   const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
   t.deepEqual(
     Object.keys(scripts).filter((name) => /install|prepare/.test(name)),
