@@ -18,6 +18,9 @@ const CODES: { readonly [reply: number]: StorageErrorCode } = {
   553: 'DENIED',
 };
 
+/** How vsftpd says that it cannot go on: with the number of an unknown command. */
+const OUTAGE = /^500 OOPS:/;
+
 /** Number of the server's answer, if it was one that says no. */
 export function replyCode(error: unknown): number | undefined {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
@@ -38,7 +41,8 @@ export function toFtpError(error: unknown, subject: string, step: string): CasEr
   if (isCasError(error)) return error;
   if (!(error instanceof Error) || error instanceof TypeError) throw error;
   const reply = replyCode(error);
-  const code = reply === undefined ? codeOfLoss(error) : (CODES[reply] ?? 'IO');
+  const isLoss = reply === undefined || (reply === 500 && OUTAGE.test(error.message));
+  const code = isLoss ? codeOfLoss(error) : (CODES[reply] ?? 'IO');
   return new StorageError(code, {
     subject,
     step,

@@ -3,6 +3,7 @@
  * needed and the server lets in. Used by ftp-objects.node.ts and ftp-file.node.ts.
  */
 import { readFile } from 'node:fs/promises';
+import { isIP } from 'node:net';
 import { rootCertificates } from 'node:tls';
 import type { Client } from 'basic-ftp';
 import { StorageError } from '../errors.ts';
@@ -10,6 +11,7 @@ import type { LocationSettings } from '../location-settings.ts';
 import { toStorageError } from '../system-error.node.ts';
 import { replyCode, toFtpError } from './ftp-failure.node.ts';
 import type { FtpLocation } from './ftp-location.ts';
+import { orAborted } from './or-aborted.ts';
 
 const TIMEOUT_MS = 60_000;
 /** Many servers let in no more from one machine. */
@@ -38,22 +40,9 @@ export class FtpPool {
    * @param subject for messages
    * @throws StorageError, or what `operation` throws, if that is an error of ours
    */
-  async run<T>(
-    { subject, step, signal }: FtpStep,
-    operation: (client: Client) => Promise<T>,
-  ): Promise<T> {
-    const client = await this.take(signal);
-    const stop = (): void => client.close();
-    signal?.addEventListener('abort', stop, { once: true });
-    try {
-      return await operation(client);
-    } catch (error) {
-      signal?.throwIfAborted();
-      throw toFtpError(error, subject, step);
-    } finally {
-      signal?.removeEventListener('abort', stop);
-      this.giveBack(client);
-    }
+  async run<T>(step: FtpStep, operation: (client: Client) => Promise<T>): Promise<T> {
+    step.signal?.throwIfAborted();
+    return orAborted(step.signal, this.#run(step, operation));
   }
 
   /** A connection that is the caller's until it is given back. @throws StorageError */
@@ -70,7 +59,9 @@ export class FtpPool {
         return known;
       } else if (this.#count < this.#mostCount) {
         const client = await this.#connect();
-        if (client !== undefined) return client;
+        if (client === undefined) continue;
+        if (!signal?.aborted) return client;
+        this.giveBack(client);
       } else await this.#turn(signal);
     }
   }
@@ -87,6 +78,24 @@ export class FtpPool {
     this.#isClosed = true;
     for (const client of [...this.#idle.splice(0), ...this.#busy]) client.close();
     for (const wake of this.#waiting.splice(0)) wake();
+  }
+
+  async #run<T>(
+    { subject, step, signal }: FtpStep,
+    operation: (client: Client) => Promise<T>,
+  ): Promise<T> {
+    const client = await this.take(signal);
+    const stop = (): void => client.close();
+    signal?.addEventListener('abort', stop, { once: true });
+    try {
+      return await operation(client);
+    } catch (error) {
+      signal?.throwIfAborted();
+      throw toFtpError(error, subject, step);
+    } finally {
+      signal?.removeEventListener('abort', stop);
+      this.giveBack(client);
+    }
   }
 
   #drop(client: Client): void {
@@ -155,7 +164,10 @@ async function openClient(location: FtpLocation, settings: LocationSettings): Pr
       ...(port === undefined ? {} : { port }),
       ...(authorities === undefined
         ? {}
-        : { secure: true, secureOptions: { ca: authorities, servername: host } }),
+        : {
+            secure: true,
+            secureOptions: { ca: authorities, ...(isIP(host) ? {} : { servername: host }) },
+          }),
     });
     return client;
   } catch (error) {

@@ -2,9 +2,10 @@
 import type { ObjectRange, SignalOption } from '../backend.ts';
 import { StorageError } from '../errors.ts';
 import type { FileWriter, RemoteFile, RemoteFileInfo } from '../remote-file.ts';
+import { orAborted } from './or-aborted.ts';
 import type { SftpCalls } from './sftp-calls.ts';
 import { notMissing, randomDigits } from './sftp-objects.ts';
-import { orAborted, type SftpPlace } from './sftp-place.ts';
+import type { SftpPlace } from './sftp-place.ts';
 import { allDone, readPart, windowSize } from './sftp-transfer.ts';
 
 const FILE_MODE = 0o666;

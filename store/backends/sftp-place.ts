@@ -3,6 +3,7 @@
  * bounded number of operations that hold files open there. Used by sftp-objects.ts and sftp-file.ts.
  */
 import { StorageError } from '../errors.ts';
+import { orAborted } from './or-aborted.ts';
 import { SftpCalls } from './sftp-calls.ts';
 import type { SftpLocation } from './sftp-location.ts';
 import type { SftpSession } from './sftp-session.ts';
@@ -84,15 +85,4 @@ export class SftpPlace {
     if (this.#runningCount < mostRunning) this.#runningCount++;
     else await new Promise<void>((resolve) => this.#waiting.push(resolve));
   }
-}
-
-/** The result, or the signal's reason as soon as that fires. */
-export function orAborted<T>(signal: AbortSignal | undefined, result: Promise<T>): Promise<T> {
-  if (signal === undefined) return result;
-  return new Promise((resolve, reject) => {
-    const stop = (): void => reject(signal.reason);
-    signal.addEventListener('abort', stop, { once: true });
-    const settle = (): void => signal.removeEventListener('abort', stop);
-    result.then(resolve, reject).finally(settle);
-  });
 }
