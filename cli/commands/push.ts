@@ -2,6 +2,7 @@
 import { openOutput } from '../../lib/api/output.node.ts';
 import { pushServices, servePush } from '../../lib/serve/protocol/push.node.ts';
 import { describeServedStores } from '../../lib/serve/protocol/served-stores.node.ts';
+import { isUnnamedIndex, NO_SINK } from '../../lib/serve/protocol/unnamed-index.ts';
 import { MessageStream, openStandardStreams } from '../../store/peer/message-stream.node.ts';
 import type { Context } from '../context.ts';
 import { peerPlaces, processRemote } from '../peer-words.ts';
@@ -12,7 +13,8 @@ export async function push(words: readonly string[], context: Context): Promise<
   const { archive, index, stores } = peerPlaces(words, 'Push to base not yet supported.');
   const { signal } = context;
   const places = placeOptions(context);
-  const sink = (output: string) => () => openOutput({ ...places, output, signal });
+  const sink = (output: string) => async () =>
+    isUnnamedIndex(output, stores[0]) ? NO_SINK : openOutput({ ...places, output, signal });
   await processRemote(async () => {
     const options = {
       ...(archive !== undefined && { archive: sink(archive) }),
