@@ -7,6 +7,7 @@ import type { ChunkId } from '../../formats/chunk-id.ts';
 import { isCasError, LimitExceeded } from '../../formats/errors.ts';
 import { MAX_SENT_CHUNK_SIZE } from '../../formats/remote-protocol.ts';
 import type { ObjectRange, SignalOption } from '../backend.ts';
+import { ChunkMissing } from '../errors.ts';
 import { classifyLocator, defaultStore } from '../location.ts';
 import type { FileWriter, RemoteFile, RemoteFileInfo } from '../remote-file.ts';
 import type { GetStoredOptions, StoredChunk, StoredChunkSource } from '../stored-chunk.ts';
@@ -21,7 +22,7 @@ import {
   processOptions,
 } from './peer-place.node.ts';
 import { PullSession } from './pull-session.node.ts';
-import { PushSession } from './push-session.node.ts';
+import { type ChunkGiver, PushSession } from './push-session.node.ts';
 import { RecentChunks } from './recent-chunks.ts';
 
 /** What is behind the locators that were given; each end of one leaves the others open. */
@@ -200,11 +201,15 @@ async function readPart(
 
 export interface WrittenFile {
   readonly locator: PeerLocator;
-  /** Where the chunks of an index are; only named. */
+  /** At the same place: must have all chunks of an index already. */
   readonly stores?: readonly PeerLocator[];
 }
 
-/** A file that is stored there without its chunks. @throws CasError `USAGE` */
+/**
+ * A file that is stored there. With stores, an index appears only if they have all of its chunks when the
+ * other side looks; without, nobody looks.
+ * @throws CasError `USAGE`
+ */
 export function openPeerWriter(
   kind: 'index' | 'archive',
   { locator, stores = [] }: WrittenFile,
@@ -217,7 +222,16 @@ export function openPeerWriter(
     ...processOptions(locator, options),
     file: kind,
     signal: options.signal,
+    ...(kind === 'index' && stores.length > 0 && { getChunk: noLongerThere(peerLabel(locator)) }),
   });
+}
+
+/** The chunks are there; or somebody has removed them meanwhile. */
+function noLongerThere(label: string): ChunkGiver {
+  return async (id) => {
+    const reason = 'The store there does not have it any more';
+    throw new ChunkMissing({ subject: `${label}: chunk ${id}`, reason });
+  };
 }
 
 function storeBeside(index: PeerLocator): PeerLocator {
