@@ -4,6 +4,8 @@
  * others close by themselves; undici's own pools look through all their connections for each request.
  */
 
+import { type LookupAddress, lookup } from 'node:dns';
+import type { LookupFunction } from 'node:net';
 import type { SecureContext } from 'node:tls';
 import type * as Undici from 'undici';
 import type { Client, Dispatcher, ProxyAgent } from 'undici';
@@ -16,6 +18,10 @@ const KEEP_ALIVE_MS = 15_000;
 const LONGEST_CONNECT_MS = 10_000;
 /** The pause after which the next address of a host is tried beside the first. */
 const NEXT_ADDRESS_MS = 250;
+const LOOPBACK: readonly LookupAddress[] = [
+  { address: '127.0.0.1', family: 4 },
+  { address: '::1', family: 6 },
+];
 
 /** The proxy for an origin. */
 export interface HttpProxy {
@@ -91,7 +97,24 @@ function connectOptions(
     timeout: Math.min(timeoutMs, LONGEST_CONNECT_MS),
     autoSelectFamily: true,
     autoSelectFamilyAttemptTimeout: NEXT_ADDRESS_MS,
+    lookup: lookUp,
   };
+}
+
+/** As usual, but `localhost` is this machine on either family, whatever the resolver knows. */
+const lookUp: LookupFunction = (name, options, callback) => {
+  lookup(name, { ...options, all: true }, (error, found) => {
+    const isHere = name === 'localhost';
+    const addresses = isHere ? withLoopback(found ?? []) : found;
+    if (error !== null && !isHere) callback(error, []);
+    else if (options.all === true) callback(null, addresses);
+    else callback(null, addresses[0].address, addresses[0].family);
+  });
+};
+
+function withLoopback(found: readonly LookupAddress[]): LookupAddress[] {
+  const missing = LOOPBACK.filter(({ family }) => !found.some((each) => each.family === family));
+  return [...found, ...missing];
 }
 
 function clientOptions({ timeoutMs }: ConnectionOptions): Client.Options {

@@ -95,7 +95,9 @@ export function connectionError(error: unknown, concern: Concern): CasError {
   const failure = describe(actual);
   if (failure === undefined) throw error;
   const { reason, retry = 'never', code = 'IO' } = failure;
-  return new StorageError(code, { ...concern, reason, retry, cause: error });
+  // Parsers keep what they have read, which may be anything.
+  const cause = actual instanceof Error && actual.name === 'HTTPParserError' ? undefined : error;
+  return new StorageError(code, { ...concern, reason, retry, cause });
 }
 
 /** Whether the other side has ended the connection. */

@@ -32,6 +32,10 @@ export interface Nginx {
   readonly port: number;
   /** Lines `METHOD PATH STATUS` of all requests so far, in the order in which they ended. */
   requests(): readonly string[];
+  /** Ends it as a crash does. */
+  kill(): Promise<void>;
+  /** Starts it again at the same address, after `kill`. */
+  restart(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -51,7 +55,8 @@ const START_ATTEMPTS = 5;
 export async function startNginx(options: NginxOptions): Promise<Nginx> {
   const state = makeTemporaryFolder();
   for (const name of ['body', 'proxy', 'fastcgi', 'scgi', 'uwsgi']) mkdirSync(join(state, name));
-  const { port, server } = await startOnFreePort(state, options);
+  const { port, ...started } = await startOnFreePort(state, options);
+  let { server } = started;
   return {
     url: options.tls === undefined ? `http://127.0.0.1:${port}` : `https://localhost:${port}`,
     port,
@@ -59,6 +64,10 @@ export async function startNginx(options: NginxOptions): Promise<Nginx> {
       readFileSync(join(state, 'access.log'), 'utf8')
         .split('\n')
         .filter((line) => line !== ''),
+    kill: () => server.stop(),
+    restart: async () => {
+      server = await startServer(nginxCommand(state), () => accepts(port));
+    },
     stop: async () => {
       await server.stop();
       removeTree(state);
@@ -70,20 +79,26 @@ async function startOnFreePort(
   state: string,
   options: NginxOptions,
 ): Promise<{ port: number; server: ServerProcess }> {
-  const program = findCommand('nginx') ?? 'nginx';
-  const file = join(state, 'nginx.conf');
   for (let attempt = 1; ; attempt++) {
     const port = await freePort();
-    writeFileSync(file, configuration(state, port, options));
+    writeFileSync(configurationFile(state), configuration(state, port, options));
     try {
-      const command = [program, '-p', state, '-c', file, '-e', 'stderr'];
-      const server = await startServer(command, () => accepts(port));
+      const server = await startServer(nginxCommand(state), () => accepts(port));
       return { port, server };
     } catch (error) {
       const isTaken = error instanceof Error && error.message.includes('Address already in use');
       if (!isTaken || attempt === START_ATTEMPTS) throw error;
     }
   }
+}
+
+function configurationFile(state: string): string {
+  return join(state, 'nginx.conf');
+}
+
+function nginxCommand(state: string): readonly string[] {
+  const program = findCommand('nginx') ?? 'nginx';
+  return [program, '-p', state, '-c', configurationFile(state), '-e', 'stderr'];
 }
 
 function accepts(port: number): Promise<boolean> {
@@ -159,15 +174,20 @@ function locationLines(options: NginxOptions): readonly string[] {
 export interface TestCertificates {
   /** Paths of PEM files. */
   readonly authority: string;
-  /** For localhost, 127.0.0.1 and ::1. */
   readonly serverCertificate: string;
   readonly serverKey: string;
   readonly clientCertificate: string;
   readonly clientKey: string;
 }
 
-/** A certificate authority of its own in `folder`, with a server and a client that it vouches for. */
-export function makeCertificates(folder: string): TestCertificates {
+/**
+ * A certificate authority of its own in `folder`, with a server and a client that it vouches for.
+ * @param names of the server, as openssl writes them
+ */
+export function makeCertificates(
+  folder: string,
+  names = 'DNS:localhost,IP:127.0.0.1,IP:::1',
+): TestCertificates {
   const openssl = (...words: readonly string[]): void => {
     execFileSync('openssl', words, { cwd: folder, stdio: 'ignore' });
   };
@@ -188,7 +208,7 @@ export function makeCertificates(folder: string): TestCertificates {
   );
   for (const name of ['server', 'client']) {
     const extensions = join(folder, `${name}.ext`);
-    writeFileSync(extensions, 'subjectAltName=DNS:localhost,IP:127.0.0.1,IP:::1\n');
+    writeFileSync(extensions, `subjectAltName=${names}\n`);
     openssl('req', ...key, '-keyout', `${name}.key`, '-out', `${name}.csr`, '-subj', `/CN=${name}`);
     openssl(
       'x509',
