@@ -117,6 +117,8 @@ class Exchange implements Dispatcher.DispatchHandler {
       method: method as Dispatcher.HttpMethod,
       headers: headers === undefined ? [...own] : [...own, ...headers],
       body: typeof body === 'function' ? body() : (body ?? null),
+      // Undici would end the connection after each HEAD.
+      reset: false,
     };
     try {
       this.#connection.dispatch(request, this);
