@@ -1,10 +1,10 @@
 /** One object of a bucket as RemoteFile: an index or archive (spec/remote.md, "S3"). */
 import type { ObjectRange, SignalOption } from '../backend.ts';
+import { ObjectMissing } from '../errors.ts';
 import type { FileWriter, RemoteFile, RemoteFileInfo } from '../remote-file.ts';
 import { Retrier, type RetryOptions } from '../wrap/retry.ts';
-import { contentLength, header } from './http-headers.ts';
 import type { S3Client } from './s3-client.node.ts';
-import { readS3Part, type S3Part } from './s3-part.node.ts';
+import { readS3Part, type S3Part, statS3Object } from './s3-part.node.ts';
 import { openS3Upload } from './s3-upload.node.ts';
 
 /** Read at a time from front to back, in bytes. */
@@ -36,19 +36,12 @@ class S3File implements RemoteFile {
   }
 
   async stat(options: SignalOption = {}): Promise<RemoteFileInfo> {
-    const { key } = this.#options;
-    const { headers } = await this.#client.send({
-      step: 'look up',
-      method: 'HEAD',
-      key,
-      ...options,
-    });
-    const version = header(headers, 'etag');
-    return {
-      size: contentLength(headers) ?? 0,
-      hasRanges: true,
-      ...(version === undefined ? {} : { version }),
-    };
+    const found = await statS3Object(this.#client, this.#options.key, options);
+    if (found === undefined) {
+      throw new ObjectMissing({ subject: this.label, step: 'look up', reason: 'No such object' });
+    }
+    const { size, tag } = found;
+    return { size, hasRanges: true, ...(tag === undefined ? {} : { version: tag }) };
   }
 
   /** In pieces of their own requests: they come side by side, and one that fails is no great loss. */

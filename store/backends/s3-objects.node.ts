@@ -13,18 +13,13 @@ import type {
 import { StorageError } from '../errors.ts';
 import { assertObjectKey, isObjectKey } from '../object-key.ts';
 import { Retrier, type RetryOptions } from '../wrap/retry.ts';
-import { contentLength, lastModified } from './http-headers.ts';
 import { deleteBody, parseDeleted, parseListing, type S3Page } from './s3-answers.ts';
 import type { S3Client } from './s3-client.node.ts';
 import { batchError, isUnsupported, type S3RefusedAnswer } from './s3-failure.ts';
-import { readS3Part } from './s3-part.node.ts';
+import { readS3Part, statS3Object } from './s3-part.node.ts';
 
 /** Keys of one batch delete, as the interface has it. */
 const MAX_BATCH = 1000;
-
-function isMissing({ status, code }: S3RefusedAnswer): boolean {
-  return status === 404 && code !== 'NoSuchBucket';
-}
 
 /** A condition was not met; or somebody is just writing or removing the object; or what is a condition? */
 function isConditional(refused: S3RefusedAnswer): boolean {
@@ -73,15 +68,7 @@ class S3Objects implements ObjectBackend {
   }
 
   async stat(key: ObjectKey, options: SignalOption = {}): Promise<ObjectInfo | undefined> {
-    const { status, headers } = await this.#client.send({
-      step: 'look up',
-      method: 'HEAD',
-      key: this.#wholeKey(key),
-      accepts: isMissing,
-      ...options,
-    });
-    if (status === 404) return undefined;
-    return { size: contentLength(headers) ?? 0, modified: lastModified(headers) };
+    return statS3Object(this.#client, this.#wholeKey(key), options);
   }
 
   async put(
@@ -150,7 +137,7 @@ class S3Objects implements ObjectBackend {
       step: 'remove',
       method: 'DELETE',
       key: this.#wholeKey(key),
-      accepts: isMissing,
+      accepts: ({ status, code }) => status === 404 && code !== 'NoSuchBucket',
       ...options,
     });
   }

@@ -1,8 +1,15 @@
-/** Reads an object of S3, or a part of it. Used by the backend and the files of S3. */
-import type { GetObjectOptions, ObjectRange } from '../backend.ts';
+/** Reads an object of S3, or a part of it, or what is known of it. Used by the backend and the files. */
+import type { GetObjectOptions, ObjectInfo, ObjectRange, SignalOption } from '../backend.ts';
 import { StorageError } from '../errors.ts';
-import { contentRange, header } from './http-headers.ts';
+import {
+  contentLength,
+  contentRange,
+  type HttpHeaders,
+  header,
+  lastModified,
+} from './http-headers.ts';
 import type { S3Answer, S3Client } from './s3-client.node.ts';
+import type { S3RefusedAnswer } from './s3-failure.ts';
 
 export interface S3PartOptions extends GetObjectOptions {
   /** What the object was when its first part was read; another one is refused. */
@@ -74,4 +81,44 @@ function partOf(
 
 function failure(key: string, reason: string): StorageError {
   return new StorageError('IO', { subject: key, step: STEP, reason });
+}
+
+export interface S3ObjectInfo extends ObjectInfo {
+  /** Another one whenever the content is another. */
+  readonly tag: string | undefined;
+}
+
+function isMissing({ status, code }: S3RefusedAnswer): boolean {
+  return status === 404 && code !== 'NoSuchBucket';
+}
+
+/**
+ * @param key whole one
+ * @returns undefined if there is no such object
+ * @throws StorageError
+ */
+export async function statS3Object(
+  client: Pick<S3Client, 'send'>,
+  key: string,
+  options: SignalOption,
+): Promise<S3ObjectInfo | undefined> {
+  // No HEAD: its refusals do not say why, and undici mostly ends connections after it.
+  const request = { step: 'look up', key, ...options };
+  const { status, headers } = await client.send({
+    ...request,
+    method: 'GET',
+    headers: { range: 'bytes=0-0' },
+    accepts: (refused) => refused.status === 416 || isMissing(refused),
+    maxSize: Number.POSITIVE_INFINITY,
+  });
+  if (status === 404) return undefined;
+  const size = contentRange(headers)?.total;
+  if (status === 206 && size !== undefined) return infoOf(headers, size);
+  // Of nothing there is no part.
+  const head = await client.send({ ...request, method: 'HEAD', accepts: isMissing });
+  return head.status === 404 ? undefined : infoOf(head.headers, contentLength(head.headers) ?? 0);
+}
+
+function infoOf(headers: HttpHeaders, size: number): S3ObjectInfo {
+  return { size, modified: lastModified(headers), tag: header(headers, 'etag') };
 }

@@ -11,6 +11,7 @@ import { header } from './http-headers.ts';
 import { completionBody, parseField, parseRefusal } from './s3-answers.ts';
 import type { S3Client, S3Request } from './s3-client.node.ts';
 import { batchError } from './s3-failure.ts';
+import { statS3Object } from './s3-part.node.ts';
 
 const MIB = 1024 * 1024;
 const FIRST_ROOM = 256 * 1024;
@@ -162,11 +163,12 @@ class S3Upload implements FileWriter {
 
   /** Whether the object is what the parts make. */
   async #isThere(): Promise<boolean> {
-    const { headers } = await this.#client.send(this.#request({ method: 'HEAD' }));
+    const { key } = this.#options;
+    const found = await statS3Object(this.#client, key, { signal: this.#signal });
     const digest = createHash('md5');
     for (const tag of this.#tags) digest.update(Buffer.from(tag.replaceAll('"', ''), 'hex'));
     const whole = `${digest.digest('hex')}-${this.#tags.length}`;
-    return header(headers, 'etag')?.replaceAll('"', '') === whole;
+    return found?.tag?.replaceAll('"', '') === whole;
   }
 
   #request(request: Pick<S3Request, 'method' | 'query' | 'body'>): S3Request {
