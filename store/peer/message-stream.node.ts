@@ -127,9 +127,10 @@ export class MessageStream {
   #write(message: Message): boolean {
     const output = this.#output;
     if (output.destroyed || output.writableEnded) return true;
+    const parts = encodeMessage(message);
     let hasRoom = true;
     output.cork();
-    for (const part of encodeMessage(message)) hasRoom = output.write(part);
+    for (const part of parts) hasRoom = output.write(part);
     output.uncork();
     return hasRoom;
   }
@@ -176,10 +177,11 @@ export class MessageStream {
 
   async #portion(): Promise<Uint8Array | undefined> {
     for (;;) {
-      const portion: Uint8Array | null = this.#input.read();
+      const portion: Buffer | null = this.#input.read();
       if (portion !== null) {
         this.#isTimedOut = false;
-        return portion;
+        // A Buffer's `slice` would be no copy.
+        return new Uint8Array(portion.buffer, portion.byteOffset, portion.length);
       }
       if (this.#inputError !== undefined) {
         throw toStorageError(this.#inputError, this.label, RECEIVE);

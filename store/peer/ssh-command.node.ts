@@ -32,8 +32,8 @@ const DEFAULT_HELPERS = '/usr/lib/casync/protocols';
 const HOST_PATTERN = /^(?:[A-Za-z0-9_.][A-Za-z0-9_.-]*@)?[A-Za-z0-9_.:][A-Za-z0-9_.:-]*$/;
 /** Means itself to every shell, wherever it stands. */
 const PLAIN_WORD = /^[A-Za-z0-9_@+:,./-][A-Za-z0-9_@+:,./=-]*$/;
-/** A home folder, which the other side's shell knows; nobody else can. */
-const HOME = /^~(?:[A-Za-z_][A-Za-z0-9_.-]*)?(?=\/|$)/;
+/** A home folder, which the other side's shell knows and nobody else; not to it if the slash is quoted. */
+const HOME = /^~(?:[A-Za-z_][A-Za-z0-9_.-]*)?(?:\/|$)/;
 
 /**
  * Runs casync there, in the protocol on its standard input and output.
