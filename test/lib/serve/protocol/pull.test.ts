@@ -204,7 +204,7 @@ test('a signal ends the session without a failure', async (t) => {
 
 test('what cannot be read is told with its error number, and is never taken for missing', async (t) => {
   const denied = new StorageError('DENIED', { subject: 'store', reason: 'Permission denied' });
-  const stores = [{ getStored: () => Promise.reject(denied) }];
+  const stores = [{ label: 'store', getStored: () => Promise.reject(denied) }];
   const { client, served } = await serve(F.PULL_CHUNKS, { stores });
   await receive(client, 1);
   await client.send(request(IDS.slice(0, 1)));
@@ -237,6 +237,7 @@ test('many large chunks for a client that does not read do not pile up', async (
   let read = 0;
   const stores = [
     {
+      label: 'store',
       async getStored() {
         read += size;
         return { bytes: new Uint8Array(size), isPlain: false };
