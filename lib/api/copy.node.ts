@@ -97,7 +97,7 @@ export async function copy(options: CopyOptions): Promise<CopyResult> {
 }
 
 async function openJob(locator: string, output: string, options: CopyOptions): Promise<Job> {
-  const input = openInput({ ...options, input: locator });
+  const input = await openInput({ ...options, input: locator });
   try {
     const index = await readIndex(input, options);
     const chunks: number[] = [];
