@@ -22,6 +22,15 @@ interface Scheme {
   readonly openFile: (url: string, settings: LocationSettings) => Promise<RemoteFile>;
 }
 
+const KNOWN_SCHEMES: ReadonlySet<string> = new Set([
+  ...['http', 'https', 's3', 's3+http', 's3+https', 'sftp', 'ftp'],
+]);
+
+/** Whether we speak a scheme ourselves. */
+export function isKnownScheme(scheme: string): boolean {
+  return KNOWN_SCHEMES.has(scheme);
+}
+
 async function loadScheme({ scheme, url }: UrlLocator): Promise<Scheme> {
   switch (scheme) {
     case 'http':

@@ -6,7 +6,7 @@ import type { ChunkId } from '../formats/chunk-id.ts';
 import { DEFAULT_DECODE_LIMITS } from '../formats/decode-limits.ts';
 import { isCasError } from '../formats/errors.ts';
 import type { SignalOption } from './backend.ts';
-import type { ChunkSource, ChunkStore, GetOptions } from './chunk-store.ts';
+import type { ChunkStore, GetOptions } from './chunk-store.ts';
 import { StorageError } from './errors.ts';
 import { Scratch } from './scratch.ts';
 import type {
@@ -42,15 +42,8 @@ export function openTranscodedStore(
   return new TranscodedStore(stored, options);
 }
 
-/** The same for what can only be read. @param stored belongs to the source from now on */
-export function openTranscodedSource(
-  stored: StoredChunkSource,
-  options: TranscodedOptions,
-): ChunkSource {
-  return new TranscodedStore(readOnly(stored), options);
-}
-
-function readOnly(stored: StoredChunkSource): StoredChunkStore {
+/** What can only be read, as a store that says so. */
+export function readOnly(stored: StoredChunkSource): StoredChunkStore {
   return {
     label: stored.label,
     has: (id, options) => stored.has(id, options),

@@ -1,5 +1,6 @@
 /** Opens the bytes behind an index, with its stores and seeds. Used by whatever reads such bytes. */
 import type { ChunkIndex } from '../../formats/chunk-index.ts';
+import type { StoredChunkSource } from '../../store/stored-chunk.ts';
 import { throwIfAborted } from '../errors.ts';
 import { openLocalSource } from '../local-store.node.ts';
 import { type IndexSource, openIndexSource } from '../read/index-source.node.ts';
@@ -26,6 +27,8 @@ export type BehindIndexOptions = InputOptions &
      * costs more than to read stores on this machine.
      */
     readonly oldTree?: string;
+    /** Chunks of the first store that come with the index. */
+    readonly chunks?: StoredChunkSource;
   };
 
 export interface BehindIndex {
@@ -70,7 +73,12 @@ export async function openBehindIndex(
   label: string,
   options: BehindIndexOptions,
 ): Promise<BehindIndex> {
-  const sources = describeStoresForReading(options, indexPath(options), index.digest);
+  const sources = describeStoresForReading(
+    options,
+    indexPath(options),
+    index.digest,
+    options.chunks,
+  );
   const { threadCount = defaultThreadCount(), signal, onProgress } = options;
   const { chunker, uidShift, onSeedEntry, oldTree, onSeedFailure } = options;
   const paths = [...(options.seeds ?? [])];

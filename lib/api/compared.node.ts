@@ -18,6 +18,7 @@ import { defaultThreadCount } from '../work/job-pool.node.ts';
 import { shownFlags } from './features.ts';
 import { folderFlags, walkOptions } from './folder.node.ts';
 import {
+  chunksWith,
   type OpenedInput,
   openInput,
   openSource,
@@ -135,7 +136,7 @@ export class Compared {
     const { input } = this.#input;
     const path = typeof input === 'string' ? input : undefined;
     return openIndexSource(index, {
-      source: describeStoresForReading(this.#input, path, index.digest),
+      source: describeStoresForReading(this.#input, path, index.digest, chunksWith(this.#opened)),
       threadCount,
       label: this.label,
       ...(signal ? { signal } : {}),

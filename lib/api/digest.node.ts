@@ -12,7 +12,14 @@ import { openBehindIndex } from './behind-index.node.ts';
 import { createEntryTeller, type EntrySink, entriesThenFeatures } from './entries.ts';
 import { digestNameOf, recordedFlags } from './features.ts';
 import { folderFlags, packFolder } from './folder.node.ts';
-import { type OpenedFile, type OpenedInput, openInput, piecesOf, readIndex } from './input.node.ts';
+import {
+  chunksWith,
+  type OpenedFile,
+  type OpenedInput,
+  openInput,
+  piecesOf,
+  readIndex,
+} from './input.node.ts';
 import { type InputKind, kindOfPath } from './kinds.ts';
 import type { ReadTreeOptions } from './options.ts';
 import { parentPath, type Subtree, subtreePath } from './subtree.ts';
@@ -103,7 +110,11 @@ async function digestPieces(
 async function digestBlobIndex(input: OpenedInput, options: DigestOptions): Promise<ChunkId> {
   const { signal, onProgress } = options;
   const index = await readIndex(input, options);
-  const { source } = await openBehindIndex(index, input.label, options);
+  const chunks = chunksWith(input);
+  const { source } = await openBehindIndex(index, input.label, {
+    ...options,
+    ...(chunks && { chunks }),
+  });
   const own = createDigest(options.digest ?? index.digest);
   const reading = { digest: own, signal, onProgress, breathe: createBreather() };
   try {

@@ -16,7 +16,7 @@ import type { JobPool } from '../work/jobs.node.ts';
 import { indexPath } from './behind-index.node.ts';
 import { type EntryEvents, entriesThenFeatures } from './entries.ts';
 import { type FeatureMask, shownFlags } from './features.ts';
-import { type OpenedInput, openInput, readIndex } from './input.node.ts';
+import { chunksWith, type OpenedInput, openInput, readIndex } from './input.node.ts';
 import { kindOfPath, type MadeKind } from './kinds.ts';
 import type { InputOptions, SeedOptions, StoreOptions } from './options.ts';
 import { describeStoresForReading } from './stores.node.ts';
@@ -131,7 +131,7 @@ async function extractToBlob(
   const { signal, onProgress } = options;
   const index = await readIndex(input, options);
   return extractBlob(index, options.output, {
-    sources: describeStoresForReading(options, indexPath(options), index.digest),
+    sources: describeStoresForReading(options, indexPath(options), index.digest, chunksWith(input)),
     seeds,
     onSeedFailure: options.onSeedFailure ?? (() => {}),
     seedOutput,

@@ -9,6 +9,7 @@ import { about, LimitExceeded } from '../../formats/errors.ts';
 import { decodeIndex } from '../../formats/index-codec.ts';
 import { suffixKind } from '../../store/location.ts';
 import type { RemoteFile } from '../../store/remote-file.ts';
+import type { StoredChunkSource } from '../../store/stored-chunk.ts';
 import { PipelineError, throwIfAborted } from '../errors.ts';
 import { readBlob, readDescriptor } from '../make/blob.node.ts';
 import { errnoOf, systemFailure } from '../os/system-error.node.ts';
@@ -16,8 +17,9 @@ import type { ByteSource } from '../read/byte-source.ts';
 import { openBytesSource, openFileSource, openStreamSource } from '../read/file-source.node.ts';
 import { openRemoteSource } from '../read/remote-source.node.ts';
 import { openRemoteFile } from '../stores/remote-file.node.ts';
-import type { InputOptions } from './options.ts';
-import { localPath, remotePlace, settingsOf } from './stores.node.ts';
+import type { RemotePlace } from '../stores/store-description.ts';
+import type { InputOptions, StoreOptions } from './options.ts';
+import { localPath, mainStore, remotePlace, settingsOf } from './stores.node.ts';
 import { untilAborted } from './until-aborted.ts';
 import type { WorkOptions } from './work-options.ts';
 
@@ -35,6 +37,8 @@ export interface RemoteInput {
   readonly form: 'remote';
   readonly label: string;
   readonly file: RemoteFile;
+  /** Chunks of the index's first store, if they come from where it comes from. */
+  readonly chunks?: StoredChunkSource;
   readonly close: () => void;
 }
 
@@ -67,19 +71,41 @@ const UNFIT = 'Input is a neither a directory, a regular file, nor a block devic
 function nothingToClose(): void {}
 
 /** @throws PipelineError about the path; `INDEX_MISSING` if it should be an archive or index */
-export function openInput(options: InputOptions): OpenedInput {
+export function openInput(
+  options: InputOptions & StoreOptions & { readonly kind?: string },
+): OpenedInput {
   const { input, label, signal } = options;
   if (typeof input === 'string') {
     const place = remotePlace(input);
     if (place === undefined) return openPath(localPath(input), label ?? input);
-    const file = openRemoteFile(place, settingsOf(input, options));
-    return { form: 'remote', label: label ?? file.label, file, close: () => void file.close() };
+    return openRemote(input, place, options);
   }
   if (typeof input === 'number') return openDescriptor(input, label, signal);
   const named = { label: label ?? 'input', close: nothingToClose };
   if (input instanceof Uint8Array) return { form: 'bytes', ...named, bytes: input };
   const pieces = signal === undefined ? input : untilAborted(input, signal);
   return { form: 'stream', ...named, pieces };
+}
+
+function openRemote(
+  locator: string,
+  place: RemotePlace,
+  options: InputOptions & StoreOptions & { readonly kind?: string },
+): RemoteInput {
+  const kind = options.kind ?? suffixKind(locator);
+  const store = remotePlace(mainStore(options, locator));
+  const { file, chunks } = openRemoteFile(place, {
+    settings: settingsOf(locator, options),
+    kind: kind === 'archive' || kind === 'blob' ? 'archive' : 'index',
+    ...(store && { store }),
+  });
+  return {
+    form: 'remote',
+    label: options.label ?? file.label,
+    file,
+    ...(chunks && { chunks }),
+    close: () => void file.close(),
+  };
 }
 
 function openPath(path: string, label: string): OpenedFile {
@@ -147,6 +173,11 @@ export function piecesOf(
   if (input.form === 'bytes') return [input.bytes];
   if (input.form === 'stream') return input.pieces;
   return readBlob(input.descriptor, { label: input.label, onIncomplete });
+}
+
+/** Chunks of the first store that come with the index. */
+export function chunksWith(input: OpenedInput): StoredChunkSource | undefined {
+  return input.form === 'remote' ? input.chunks : undefined;
 }
 
 /** Reads an index. @throws FormatError named after the input */

@@ -1,5 +1,5 @@
 /** Where an archive or index goes that is made: a file here or elsewhere, or a stream. */
-import { redacted } from '../../store/location.ts';
+import { redacted, suffixKind } from '../../store/location.ts';
 import type { ByteSink } from '../make/byte-sink.ts';
 import { openFileSink, openStreamSink } from '../make/file-sink.node.ts';
 import { openRemoteFile } from '../stores/remote-file.node.ts';
@@ -31,7 +31,10 @@ async function openRemoteSink(
 ): Promise<ByteSink> {
   const place = remotePlace(locator);
   if (place === undefined) throw new TypeError('a place elsewhere is needed');
-  const file = openRemoteFile(place, settingsOf(locator, options));
+  const { file } = openRemoteFile(place, {
+    settings: settingsOf(locator, options),
+    kind: suffixKind(locator) === 'archive' ? 'archive' : 'index',
+  });
   const writer = await file.openWriter(options.signal ? { signal: options.signal } : {});
   return {
     path: redacted(locator),

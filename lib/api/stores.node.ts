@@ -3,12 +3,14 @@ import { isAbsolute } from 'node:path';
 import type { DigestName } from '../../formats/chunk-id.ts';
 import { classifyLocator, defaultStore, redacted } from '../../store/location.ts';
 import type { LocationSettings } from '../../store/location-settings.ts';
+import type { StoredChunkSource } from '../../store/stored-chunk.ts';
 import { PipelineError } from '../errors.ts';
 import type { LocalStoreDescription } from '../local-store.node.ts';
-import type {
-  RemotePlace,
-  SourceDescriptions,
-  StoreDescription,
+import {
+  isRemote,
+  type RemotePlace,
+  type SourceDescriptions,
+  type StoreDescription,
 } from '../stores/store-description.ts';
 import type { PlaceOptions, StoreOptions } from './options.ts';
 
@@ -85,14 +87,21 @@ export function describeStoreForWriting(
   return describe(mainStore(options, index), digest, options);
 }
 
-/** All stores that chunks may come from, in order. @param index locator of the index, if it has one */
+/**
+ * All stores that chunks may come from, in order.
+ * @param index locator of the index, if it has one
+ * @param opened chunks of the first store, if they come with the index
+ */
 export function describeStoresForReading(
   options: StoreOptions,
   index: string | undefined,
   digest: DigestName,
+  opened?: StoredChunkSource,
 ): SourceDescriptions {
   const locators = [mainStore(options, index), ...(options.extraStores ?? [])];
   const stores = locators.map((locator) => describe(locator, digest, options));
+  const [first] = stores;
+  if (opened && first && isRemote(first)) stores[0] = { ...first, opened };
   const { cacheStore } = options;
   if (cacheStore === undefined) return { stores };
   return { stores, cache: describeFolder(localPath(cacheStore), digest, options) };

@@ -13,6 +13,7 @@ import { type BehindIndex, type BehindIndexOptions, openBehindIndex } from './be
 import { type FeatureMask, shownFlags } from './features.ts';
 import { folderFlags, walkOptions } from './folder.node.ts';
 import {
+  chunksWith,
   type OpenedFile,
   type OpenedInput,
   openInput,
@@ -64,7 +65,11 @@ export async function openArchive(
   }
   if (kind === 'archive') return { kind: 'archive', source: await openSource(input, options) };
   const index = await readIndex(input, options);
-  const behind = await openBehindIndex(index, input.label, options);
+  const chunks = chunksWith(input);
+  const behind = await openBehindIndex(index, input.label, {
+    ...options,
+    ...(chunks && { chunks }),
+  });
   const { counts } = behind.source;
   return { kind: 'archive', expectedFlags: index.featureFlags, counts, ...behind };
 }

@@ -7,10 +7,15 @@ import type { ObjectBackend, SignalOption } from '../../store/backend.ts';
 import { openCastrObjects } from '../../store/castr-objects.ts';
 import type { ChunkStore, GetOptions } from '../../store/chunk-store.ts';
 import { redacted } from '../../store/location.ts';
-import { openBackendAt } from '../../store/open-location.node.ts';
+import type { LocationSettings } from '../../store/location-settings.ts';
+import { isKnownScheme, openBackendAt } from '../../store/open-location.node.ts';
+import { hasOwnHelper } from '../../store/peer/ssh-command.node.ts';
 import type { StoredChunkStore } from '../../store/stored-chunk.ts';
-import { openTranscodedStore, type TranscodedOptions } from '../../store/transcoded-store.ts';
-import { PipelineError } from '../errors.ts';
+import {
+  openTranscodedStore,
+  readOnly,
+  type TranscodedOptions,
+} from '../../store/transcoded-store.ts';
 import type { RemotePlace, RemoteStoreDescription } from './store-description.ts';
 
 /** The place as it may be shown. */
@@ -18,22 +23,44 @@ export function placeLabel(place: RemotePlace): string {
   return place.kind === 'url' ? redacted(place.url) : `${place.host}:${place.path}`;
 }
 
+/**
+ * Whether programs speak for a place, over ssh or as helpers for schemes, and not we ourselves: what they
+ * store is nothing but chunks, indexes and archives.
+ */
+export function isBehindProtocol(place: RemotePlace, settings: LocationSettings): boolean {
+  if (place.kind === 'ssh') return true;
+  return !isKnownScheme(place.scheme) || hasOwnHelper(place.scheme, settings);
+}
+
 /** The storage of a store, if it is made of objects. @throws CasError `UNSUPPORTED`; StorageError */
 export async function openRemoteBackend({
   place,
   settings,
 }: RemoteStoreDescription): Promise<ObjectBackend | undefined> {
-  return place.kind === 'url' ? openBackendAt(place, settings) : undefined;
+  if (place.kind === 'ssh' || isBehindProtocol(place, settings)) return undefined;
+  return openBackendAt(place, settings);
 }
 
-/** The chunks of a store as they are stored. @throws CasError `UNSUPPORTED`; StorageError */
+/**
+ * The chunks of a store as they are stored.
+ * @throws CasError `UNSUPPORTED`, `USAGE`; StorageError
+ */
 export async function openStoredChunks(
   description: RemoteStoreDescription,
 ): Promise<StoredChunkStore> {
-  const { place, settings, suffix } = description;
-  if (place.kind === 'url') return openCastrObjects(await openBackendAt(place, settings), suffix);
-  const reason = 'Remote locations are not available in this version.';
-  throw new PipelineError('UNSUPPORTED', { subject: placeLabel(place), reason });
+  const { place, settings, suffix, opened, digests } = description;
+  if (opened !== undefined) return readOnly(opened);
+  if (place.kind === 'url' && !isBehindProtocol(place, settings)) {
+    return openCastrObjects(await openBackendAt(place, settings), suffix);
+  }
+  const { openPeer } = await import('../../store/peer/pulled-place.node.ts');
+  if (place.kind === 'url') {
+    const { chunks } = openPeer({ stores: [place] }, { settings });
+    if (chunks === undefined) throw new TypeError('a store was asked for');
+    return readOnly(chunks);
+  }
+  const { openPeerStore } = await import('../../store/peer/peer-store.node.ts');
+  return openPeerStore(place, { settings, digest: digests[0] });
 }
 
 /** Opens a store when it is first asked for something. */

@@ -2,6 +2,7 @@
 import type { DigestName } from '../../formats/chunk-id.ts';
 import type { Locator } from '../../store/location.ts';
 import type { LocationSettings } from '../../store/location-settings.ts';
+import type { StoredChunkSource } from '../../store/stored-chunk.ts';
 import type { CodecName } from '../../store/transforms.ts';
 
 /** `group`: chunks are durable when flushed. `none`: never synced; for scratch and comparison. */
@@ -31,6 +32,8 @@ export interface RemoteStoreDescription {
   readonly compression: CodecName;
   /** Of compressed chunks, for example `.cacnk`. */
   readonly suffix: string;
+  /** The chunks, where the program that gives the index gives them, too; it is closed by its owner. */
+  readonly opened?: StoredChunkSource;
 }
 
 export type StoreDescription = LocalStoreDescription | RemoteStoreDescription;
