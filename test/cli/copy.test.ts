@@ -205,7 +205,7 @@ test('over HTTP in both directions: the index beside the store, and nothing twic
   // The client may store the first chunk twice, to learn what the server does then.
   const stored = nginx.requests().filter((line) => /^PUT .*\.cacnk 201$/.test(line));
   t.is(stored.length, one.copiedChunkCount + two.copiedChunkCount);
-  const down = `--json copy --to=b/b.castr ${nginx.url}/two.caibx`;
+  const down = `--json copy --store=${nginx.url}/x.castr --to=b/b.castr ${nginx.url}/two.caibx`;
   const [back] = told(await succeed(run(folder, down)));
   t.is(back.copiedChunkCount, two.chunkCount);
   await succeed(run(folder, 'verify b/two.caibx two --store=b/b.castr'));
