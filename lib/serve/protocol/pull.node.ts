@@ -7,12 +7,12 @@ import { isCasError } from '../../../formats/errors.ts';
 import { PROTOCOL_FLAG } from '../../../formats/protocol-flags.ts';
 import { MAX_SENT_CHUNK_SIZE, type Message } from '../../../formats/remote-protocol.ts';
 import type { MessageStream } from '../../../store/peer/message-stream.node.ts';
-import type { StoredChunk, StoredChunkSource } from '../../../store/stored-chunk.ts';
+import type { StoredChunk } from '../../../store/stored-chunk.ts';
 import { abortedByPeer, errorNumberOf, tellOfFailure } from './abort.node.ts';
 import { AnswerMemory } from './answer-memory.ts';
 import { RequestQueue } from './request-queue.ts';
 import type { ServedFile } from './served-file.node.ts';
-import { getFromFirst } from './stored-fallback.ts';
+import { getFromFirst, type StoredChunkReader } from './stored-fallback.ts';
 
 /** Bytes of a file in one message, as the original sends it. */
 const PIECE_SIZE = 64 * 1024;
@@ -27,7 +27,7 @@ export interface PullOptions {
   readonly archive?: ServedFile;
   readonly index?: ServedFile;
   /** Asked in this order. */
-  readonly stores: readonly Pick<StoredChunkSource, 'getStored'>[];
+  readonly stores: readonly StoredChunkReader[];
   /** Told of chunks that are there and cannot be sent; the client is told that they are missing. */
   readonly warn: (message: string) => void;
   /** What the client is told of a failure; an error number of Linux. */
@@ -126,7 +126,11 @@ class PullSession {
       if (message === undefined || message.kind === 'goodbye') break;
       if (message.kind === 'abort') throw abortedByPeer('the client', message);
       if (message.kind !== 'request') throw new TypeError(`unexpected ${message.kind}`);
-      for (const id of message.ids) await this.#queue.add(id, message.isUrgent);
+      for (const id of message.ids) {
+        // Without a pause in between: what a message names twice is answered once.
+        const room = this.#queue.add(id, message.isUrgent);
+        if (room !== undefined) await room;
+      }
     }
     // Who asked and then ended his side still gets his answers.
     this.#queue.end({ drop: false });

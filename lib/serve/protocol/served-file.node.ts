@@ -18,7 +18,7 @@ function refuseChange(subject: string, reason: string): never {
 export function servedFile(locator: string, options: PlaceOptions): ServedFile {
   return {
     async *read(signalOption) {
-      const input = openInput({ ...options, ...signalOption, input: locator });
+      const input = await openInput({ ...options, ...signalOption, input: locator });
       try {
         yield* piecesOf(input, { ...signalOption, onIncomplete: refuseChange });
       } finally {

@@ -6,9 +6,10 @@ import type {
   StoredChunk,
   StoredChunkSource,
 } from '../../../store/stored-chunk.ts';
+import { chunkDamaged } from '../../../store/transcoder.ts';
 
-/** What is read of chunks; closed by whoever opened it. */
-export type StoredChunkReader = Pick<StoredChunkSource, 'getStored'>;
+/** What is read of stores; closed by whoever opened it. */
+export type StoredChunkReader = Pick<StoredChunkSource, 'label' | 'getStored'>;
 
 function isMissing(error: unknown): boolean {
   return isCasError(error) && error.code === 'CHUNK_MISSING';
@@ -27,7 +28,9 @@ export async function getFromFirst(
   let failure: { readonly error: unknown } | undefined;
   for (const source of sources) {
     try {
-      return await source.getStored(id, options);
+      const chunk = await source.getStored(id, options);
+      if (chunk.bytes.length > 0) return chunk;
+      throw chunkDamaged(`${source.label}: chunk ${id}`, 'no bytes');
     } catch (error) {
       if (!isCasError(error)) throw error;
       if (failure === undefined || isMissing(failure.error)) failure = { error };

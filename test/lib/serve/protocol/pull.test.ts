@@ -1,4 +1,5 @@
 /** The giving side of the casync protocol, alone with a client that says what the test wants. */
+import { createHash } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
@@ -32,6 +33,11 @@ function idOf(text: string): ChunkId {
   return id;
 }
 
+/** Differences of long texts take very long to show. */
+function shortOf(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
+
 const IDS = CHUNKS.map(({ id }) => idOf(id));
 
 interface Session {
@@ -43,7 +49,7 @@ interface Session {
 }
 
 async function serve(flags: number, options: Partial<PullOptions>): Promise<Session> {
-  const { client, server } = connect();
+  const { client, server } = await connect();
   const warnings: string[] = [];
   const whole = { stores: [], warn: (text: string) => warnings.push(text), ...options };
   const stream = speak(server, pullServices(whole));
@@ -78,11 +84,9 @@ test('chunks come as they are stored, each once, and what is not there is said t
   const sent = answers.map((message) => {
     if (message.kind === 'missing') return `${message.id} missing`;
     if (message.kind !== 'chunk') return message.kind;
-    return `${message.id} ${message.isPlain} ${Buffer.from(message.bytes).toString('base64')}`;
+    return `${message.id} ${message.isPlain} ${shortOf(message.bytes)}`;
   });
-  const wanted = CHUNKS.map(
-    ({ id, stored }) => `${id} false ${Buffer.from(stored).toString('base64')}`,
-  );
+  const wanted = CHUNKS.map(({ id, stored }) => `${id} false ${shortOf(stored)}`);
   t.deepEqual(sent.toSorted(), [...wanted, `${NOBODY} missing`].toSorted());
 });
 
@@ -176,7 +180,7 @@ test('what the client does not want is not read', async (t) => {
 
 test('a client that leaves, says goodbye or does not even greet is no failure', async (t) => {
   for (const leave of ['greets', 'says goodbye', 'silent', 'breaks'] as const) {
-    const { client, server } = connect();
+    const { client, server } = await connect();
     const options = { stores: await storesAt(join(GOLDEN, STORE)), warn: () => t.fail() };
     const served = servePull(speak(server, pullServices(options)), options);
     if (leave !== 'silent') {
@@ -246,18 +250,18 @@ test('many large chunks for a client that does not read do not pile up', async (
   ];
   const { client, served, end } = await serve(F.PULL_CHUNKS, { stores });
   await receive(client, 1);
-  const ids = Array.from({ length: 500 }, (_, i) => idOf(i.toString(16).padStart(64, '0')));
+  const ids = Array.from({ length: 200 }, (_, i) => idOf(i.toString(16).padStart(64, '0')));
   await client.send(request(ids));
   for (let turn = 0; turn < 1000; turn++) await new Promise(setImmediate);
   t.true(read > 0);
   t.true(read <= 80 * size, `${read} bytes are held`);
   end();
-  t.is((await receiveAll(client)).length, 500);
+  t.is((await receiveAll(client)).length, 200);
   await served;
 });
 
 async function outcomeOf(t: ExecutionContext, bytes: Uint8Array): Promise<void> {
-  const { client, server } = connect();
+  const { client, server } = await connect();
   const options = { stores: await storesAt(join(GOLDEN, STORE)), warn: () => {} };
   client.input.resume();
   const served = servePull(speak(server, pullServices(options)), options);
