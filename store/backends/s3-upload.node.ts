@@ -157,7 +157,8 @@ class S3Upload implements FileWriter {
       // Such an answer begins before it is known how it ends.
       const late = code || parseRefusal(answer).code;
       if (late !== '') throw batchError(late, late, { subject: this.#options.label, step: STEP });
-      this.#parsed(() => parseField(answer, 'ETag'));
+      // Not every service tells the tag here.
+      this.#parsed(() => parseField(answer, 'Key'));
     }, this.#signal);
   }
 
