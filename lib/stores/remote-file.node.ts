@@ -1,10 +1,12 @@
 /** Opens indexes and archives on other machines, when they are first asked for something. */
+import { isCasError } from '../../formats/errors.ts';
 import type { LocationSettings } from '../../store/location-settings.ts';
 import { openFileAt } from '../../store/open-location.node.ts';
 import { isSamePeer } from '../../store/peer/peer-place.node.ts';
 import type { Peer } from '../../store/peer/pulled-place.node.ts';
 import type { RemoteFile } from '../../store/remote-file.ts';
 import type { StoredChunkSource } from '../../store/stored-chunk.ts';
+import { PipelineError } from '../errors.ts';
 import { isBehindProtocol, placeLabel } from './remote-store.node.ts';
 import type { RemotePlace } from './store-description.ts';
 
@@ -21,7 +23,7 @@ export interface OpenedRemoteFile {
   readonly chunks?: StoredChunkSource;
 }
 
-/** Errors come from the first use. */
+/** Errors come from the first use; what is not there is an `INDEX_MISSING`, as it is on this machine. */
 export function openRemoteFile(
   place: RemotePlace,
   { settings, kind, store }: RemoteFileOptions,
@@ -67,11 +69,16 @@ function lazyFile(label: string, open: () => Promise<RemoteFile>): RemoteFile {
   };
   return {
     label,
-    stat: async (options) => (await opened()).stat(options),
+    stat: (options) => indexMissing(async () => (await opened()).stat(options)),
     async *read(options) {
-      yield* (await opened()).read(options);
+      try {
+        yield* (await opened()).read(options);
+      } catch (error) {
+        throw asIndexMissing(error);
+      }
     },
-    readRange: async (range, options) => (await opened()).readRange(range, options),
+    readRange: (range, options) =>
+      indexMissing(async () => (await opened()).readRange(range, options)),
     openWriter: async (options) => (await opened()).openWriter(options),
     async close() {
       const file = await opening?.catch(() => undefined);
@@ -79,4 +86,18 @@ function lazyFile(label: string, open: () => Promise<RemoteFile>): RemoteFile {
       await file?.close().catch(() => {});
     },
   };
+}
+
+async function indexMissing<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw asIndexMissing(error);
+  }
+}
+
+function asIndexMissing(error: unknown): unknown {
+  if (!isCasError(error) || error.code !== 'OBJECT_MISSING') return error;
+  const { subject, step, reason } = error;
+  return new PipelineError('INDEX_MISSING', { subject, step, reason, cause: error });
 }
