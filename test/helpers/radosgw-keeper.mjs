@@ -24,6 +24,7 @@ const users = new Set();
 const daemons = [];
 let [folder, configuration] = ['', ''];
 let told;
+let frontend;
 let lingering;
 
 function clean() {
@@ -117,6 +118,25 @@ function start(program, ...words) {
   daemons.push(daemon);
   // Before it is told of, whatever needs it fails.
   daemon.once('exit', () => told !== undefined && end(1));
+  return daemon;
+}
+
+function startFrontend() {
+  frontend = start('radosgw', '-f', '-n', 'client.rgw');
+}
+
+/** What a test may ask for that has a gateway of its own: `kill` and `start`, answered when done. */
+async function obey(word) {
+  if (word === 'kill') {
+    frontend.removeAllListeners('exit');
+    const ended = new Promise((done) => frontend.once('exit', done));
+    frontend.kill('SIGKILL');
+    await ended;
+    daemons.splice(daemons.indexOf(frontend), 1);
+  } else {
+    startFrontend();
+    await answers(JSON.parse(told).endpoint);
+  }
 }
 
 async function answers(endpoint) {
@@ -158,7 +178,7 @@ async function startGateway() {
   const keys = [`--access-key=${KEYS.accessKeyId}`, `--secret-key=${KEYS.secretAccessKey}`];
   const admin = ['-c', configuration, '-n', 'client.rgw'];
   await run('radosgw-admin', ...admin, 'user', 'create', ...user, ...keys);
-  start('radosgw', '-f', '-n', 'client.rgw');
+  startFrontend();
   const endpoint = `http://127.0.0.1:${port}`;
   await answers(endpoint);
   return { endpoint, ...KEYS };
@@ -168,6 +188,7 @@ const server = createServer((socket) => {
   users.add(socket);
   clearTimeout(lingering);
   socket.on('error', () => {});
+  socket.on('data', (word) => obey(`${word}`.trim()).then(() => socket.write('done\n')));
   socket.on('close', () => {
     users.delete(socket);
     linger();

@@ -22,6 +22,7 @@ export interface Gateway {
 export interface GatewayAnswer {
   readonly status: number;
   readonly text: string;
+  readonly bytes: Uint8Array;
 }
 
 export const GATEWAY_COMMANDS = [
@@ -38,7 +39,7 @@ const START_MS = 120_000;
 const POLL_MS = 50;
 /** In the kernel's own name space: goes away with the process that listens. */
 const SOCKET = `casync-radosgw-${createHash('sha256')
-  .update(`${import.meta.dirname} ${process.getuid?.()}`)
+  .update(`${import.meta.dirname} ${process.getuid?.()} ${process.env.CASYNC_TEST_GATEWAY ?? ''}`)
   .digest('hex')
   .slice(0, 16)}`;
 
@@ -48,6 +49,7 @@ export function hasGateway(t: ExecutionContext): boolean {
 }
 
 let shared: Promise<Gateway> | undefined;
+let control: Socket | undefined;
 
 /** The gateway, started if it does not run. Stays at least until this process ends. */
 export function gateway(): Promise<Gateway> {
@@ -69,7 +71,20 @@ async function findGateway(): Promise<Gateway> {
   }
   const told = JSON.parse(await firstLine(socket)) as Gateway | { readonly failure: string };
   if ('failure' in told) throw new Error(`the gateway did not start: ${told.failure}`);
+  control = socket;
   return told;
+}
+
+/**
+ * Ends the gateway as a crash does, or starts it again with what it has stored. Only for who has one
+ * of his own, by another value of `CASYNC_TEST_GATEWAY`.
+ */
+export async function tellGateway(word: 'kill' | 'start'): Promise<void> {
+  await gateway();
+  if (control === undefined) throw new Error('no gateway');
+  control.write(`${word}\n`);
+  control.ref();
+  await firstLine(control);
 }
 
 function connected(): Promise<Socket | undefined> {
@@ -89,6 +104,7 @@ function firstLine(socket: Socket): Promise<string> {
       text += piece;
       if (!text.includes('\n')) return;
       socket.unref();
+      socket.removeAllListeners('data');
       done(text);
     });
     socket.once('close', () => fail(new Error('the gateway has ended')));
@@ -119,7 +135,7 @@ export async function askGateway(
   method: string,
   path: string,
   query: Readonly<Record<string, string>> = {},
-  body = '',
+  body: string | Uint8Array<ArrayBuffer> = '',
 ): Promise<GatewayAnswer> {
   const { endpoint, accessKeyId, secretAccessKey } = await gateway();
   const url = new URL(path, endpoint);
@@ -141,7 +157,8 @@ export async function askGateway(
   });
   url.search = new URLSearchParams(query).toString();
   const answer = await fetch(url, { method, headers, ...(body === '' ? {} : { body }) });
-  return { status: answer.status, text: await answer.text() };
+  const bytes = new Uint8Array(await answer.arrayBuffer());
+  return { status: answer.status, text: new TextDecoder().decode(bytes), bytes };
 }
 
 /** Makes a bucket and tells its name. */

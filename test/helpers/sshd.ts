@@ -24,6 +24,10 @@ export interface SshServer {
   readonly process: ServerProcess;
   /** Cuts all connections; new ones are accepted. */
   dropConnections(): void;
+  /** Ends it as a crash does, with all connections. */
+  kill(): Promise<void>;
+  /** Starts it again at the same address, after `kill`. */
+  restart(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -47,15 +51,22 @@ export async function startSshServer(options: SshServerOptions = {}): Promise<Ss
   }
   // Where sshd runs as root, it wants this folder, which is made when the machine starts.
   if (process.getuid?.() === 0) mkdirSync('/run/sshd', { recursive: true, mode: 0o755 });
-  const { port, server } = await startOnFreePort(folder, options);
+  const { port, ...started } = await startOnFreePort(folder, options);
+  let { server } = started;
   return {
     port,
     user: userInfo().username,
     sshProgram: writeProgram(folder),
     clientConfig: writeClientConfig(folder, port),
     folder,
-    process: server,
+    get process() {
+      return server;
+    },
     dropConnections: () => server.killChildren(),
+    kill: () => server.stop(),
+    restart: async () => {
+      server = await startSshd(join(folder, 'sshd_config'));
+    },
     stop: async () => {
       await server.stop();
       removeTree(folder);
@@ -70,15 +81,18 @@ async function startOnFreePort(
   for (let attempt = 1; ; attempt++) {
     const port = await freePort();
     const file = writeServerConfig(folder, port, options);
-    // It starts itself again for each connection, so it wants to know its full path.
-    const command = [findCommand('sshd') ?? 'sshd', '-D', '-e', '-f', file];
     try {
-      const server = await startServer(command, (log) => log.includes('Server listening on'));
-      return { port, server };
+      return { port, server: await startSshd(file) };
     } catch (error) {
       if (attempt === 5) throw error;
     }
   }
+}
+
+function startSshd(file: string): Promise<ServerProcess> {
+  // It starts itself again for each connection, so it wants to know its full path.
+  const command = [findCommand('sshd') ?? 'sshd', '-D', '-e', '-f', file];
+  return startServer(command, (log) => log.includes('Server listening on'));
 }
 
 function writeServerConfig(folder: string, port: number, options: SshServerOptions): string {
