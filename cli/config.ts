@@ -27,7 +27,7 @@ export interface SettingsEvents {
 }
 
 /** Paths of the configuration files, those that win first. */
-export function configurationFiles(named: string | undefined, env: Environment): readonly string[] {
+function configurationFiles(named: string | undefined, env: Environment): readonly string[] {
   const explicit = named ?? (env.CASYNC_CONFIG || undefined);
   if (explicit !== undefined) return explicit === '' ? [] : [explicit];
   const { XDG_CONFIG_HOME, HOME } = env;
