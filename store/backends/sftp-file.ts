@@ -111,12 +111,10 @@ async function* readAhead(
     const buffer = free.pop() ?? new Uint8Array(length);
     const bytes = buffer.subarray(0, length);
     const isLast = offset + length === size;
-    const piece = readPart(calls, { path, handle, offset, bytes, isLast }, signal).then(
-      (isWhole) => {
-        if (isWhole) return bytes;
-        throw cutOff(label, size);
-      },
-    );
+    const piece = readPart(calls, { path, handle, offset, bytes, isLast }).then((isWhole) => {
+      if (isWhole) return bytes;
+      throw cutOff(label, size);
+    });
     piece.catch(() => {});
     underWay.push({ buffer, piece });
     return offset + length;
