@@ -3,8 +3,8 @@ import type { ObjectRange, SignalOption } from '../backend.ts';
 import { ObjectMissing, StorageError } from '../errors.ts';
 import type { LocationSettings } from '../location-settings.ts';
 import type { FileWriter, RemoteFile, RemoteFileInfo } from '../remote-file.ts';
-import { SYSTEM_CLOCK } from '../wrap/clock.ts';
 import { Retrier } from '../wrap/retry.ts';
+import { retryOptions } from '../wrap/retry-options.ts';
 import type { HttpClient } from './http-client.node.ts';
 import type { Flow, Receiver } from './http-exchange.node.ts';
 import { type Concern, isMissing, statusError } from './http-failure.node.ts';
@@ -102,12 +102,7 @@ class HttpFile implements RemoteFile {
 
   /** All of it is here, so that it can be sent again: nobody else could. */
   async #put(spool: Spool, signal: AbortSignal | undefined): Promise<void> {
-    const { attemptCount } = this.#settings;
-    const retrier = new Retrier(this.label, {
-      clock: SYSTEM_CLOCK,
-      random: Math.random,
-      ...(attemptCount === undefined ? {} : { attemptCount }),
-    });
+    const retrier = new Retrier(this.label, retryOptions(this.#settings));
     const { target } = this.#client.address;
     const folder = target.replace(/\?.*$/s, '').replace(/[^/]*$/, '');
     const folders = folder === '/' ? [] : [folder];
