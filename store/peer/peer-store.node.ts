@@ -30,6 +30,9 @@ export interface PeerStoreOptions extends PeerOptions {
   readonly digest: DigestName;
 }
 
+/** What the original says if the folder is not there that an index is stored in. */
+const NO_FOLDER = 'Failed to open index file';
+
 /**
  * Opens a store for reading and writing. Programs are started when something is asked for.
  * `has` knows what this store has just been given, and asks the other side only for reading: it answers no
@@ -51,8 +54,6 @@ class PeerStore implements StoredChunkStore {
   readonly #ending = new Map<Promise<void>, Promise<ChunkPush>>();
   readonly #held = new HeldBytes();
   #failure: unknown;
-  /** Whether the folder of the store is known to be there. */
-  #hasFolder = false;
   readonly #accepted = new Set<ChunkId>();
 
   constructor(locator: SshLocator, options: PeerStoreOptions) {
@@ -135,14 +136,9 @@ class PeerStore implements StoredChunkStore {
     this.#push = undefined;
     const ending = push
       .then((opened) => opened.commit())
-      .then(
-        () => {
-          this.#hasFolder = true;
-        },
-        (error) => {
-          this.#failure ??= error;
-        },
-      )
+      .catch((error) => {
+        this.#failure ??= error;
+      })
       .finally(() => this.#ending.delete(ending));
     this.#ending.set(ending, push);
   }
@@ -157,8 +153,7 @@ class PeerStore implements StoredChunkStore {
       try {
         return await this.#openPush(`/${first.slice(0, 4)}`);
       } catch (error) {
-        const hasStore = this.#hasFolder || !isCasError(error) || error.code !== 'IO';
-        if (hasStore) throw error;
+        if (!isCasError(error) || !error.reason.includes(NO_FOLDER)) throw error;
         return await this.#openPush('');
       }
     } catch (error) {

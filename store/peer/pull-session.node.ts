@@ -21,8 +21,6 @@ export interface PullSessionOptions extends Omit<PeerProcessOptions, 'flags'> {
 
 /** Chunks that have been asked for and have not come; more wait here for their turn. */
 const MAX_UNDER_WAY = 1024;
-/** Ids in one message. */
-const MAX_REQUEST = 512;
 /** Ids that a conversation remembers. */
 const MAX_ANSWERED = 200_000;
 /** Bytes of a file that wait for their reader before the other side has to. */
@@ -181,28 +179,30 @@ export class PullSession {
     this.#ask();
   }
 
-  /** Asks for what is in the queue, all that has come in one turn of the event loop together. */
+  /** Asks for what is in the queue, as far as it may be under way. */
   #ask(): void {
     if (this.#isAsking) return;
     this.#isAsking = true;
-    const turn = new Promise<void>((resolve) => setImmediate(resolve));
-    Promise.all([turn, this.#ready])
+    this.#ready
       .then(() => this.#sendRequests())
       // The pump hears from the program itself why it does not read any more.
-      .catch(() => this.#process.endedEarly())
-      .finally(() => {
-        this.#isAsking = false;
-      });
+      .catch(() => this.#process.endedEarly());
   }
 
+  /** One message for each id: desync answers only the first of several. */
   async #sendRequests(): Promise<void> {
-    while (this.#queue.length > 0 && this.#underWay < MAX_UNDER_WAY) {
-      const room = Math.min(MAX_UNDER_WAY - this.#underWay, MAX_REQUEST);
-      const ids = this.#queue.splice(0, room).filter((id) => this.#isWanted(id));
-      if (ids.length === 0) continue;
-      this.#underWay += ids.length;
-      this.#expect();
-      await this.#process.send({ kind: 'request', isUrgent: false, ids });
+    try {
+      while (this.#underWay < MAX_UNDER_WAY) {
+        const id = this.#queue.shift();
+        if (id === undefined) return;
+        if (!this.#isWanted(id)) continue;
+        this.#underWay++;
+        this.#expect();
+        await this.#process.send({ kind: 'request', isUrgent: false, ids: [id] });
+      }
+    } finally {
+      // At once, or who asks in the next moment would not be heard.
+      this.#isAsking = false;
     }
   }
 
