@@ -12,3 +12,6 @@ export function isObjectKey(text: string): boolean {
 export function assertObjectKey(key: ObjectKey): void {
   if (!isObjectKey(key)) throw new TypeError(`not an object key: ${JSON.stringify(key)}`);
 }
+
+/** Last component of a temporary file's name beside an object (spec/formats/castr.md). */
+export const TEMPORARY_NAME = /\.[0-9a-f]{1,16}\.tmp$/;

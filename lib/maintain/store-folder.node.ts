@@ -5,7 +5,7 @@
  */
 import * as fs from 'node:fs';
 import { type ChunkId, parseChunkId } from '../../formats/chunk-id.ts';
-import { TEMPORARY_NAME } from '../../store/backends/durable-group.node.ts';
+import { TEMPORARY_NAME } from '../../store/object-key.ts';
 import { systemErrorCode, toStorageError } from '../../store/system-error.node.ts';
 import { PipelineError } from '../errors.ts';
 import { systemFailure } from '../os/system-error.node.ts';

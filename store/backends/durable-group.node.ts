@@ -56,9 +56,6 @@ interface Pending {
 
 type Group = Map<string, Pending>;
 
-/** Name of a temporary file of a {@link DurableGroup}; no object has such a name. */
-export const TEMPORARY_NAME = /\.[0-9a-f]{1,16}\.tmp$/;
-
 export class DurableGroup {
   readonly #folder: string;
   readonly #options: DurableGroupOptions;

@@ -14,6 +14,7 @@ import {
   removeQuietly,
   renameOver,
   sizeOf,
+  timeOf,
 } from './ftp-transfer.node.ts';
 
 const BUFFER_LENGTH = 1024 * 1024;
@@ -62,10 +63,12 @@ export function openFtpRemoteFile(pool: FtpPool): RemoteFile {
     label,
     read,
     stat: ({ signal } = {}) =>
-      pool.run({ subject: label, step: 'look up', signal }, async (client) => ({
-        size: await knownSize(client),
-        hasRanges: true,
-      })),
+      pool.run({ subject: label, step: 'look up', signal }, async (client) => {
+        const size = await knownSize(client);
+        const modified = await timeOf(client, path);
+        if (modified === undefined) return { size, hasRanges: true };
+        return { size, hasRanges: true, version: modified.toISOString() };
+      }),
     readRange: (range, { signal } = {}) =>
       pool.run({ subject: label, step: 'read', signal }, async (client) => {
         const size = await knownSize(client);

@@ -15,7 +15,7 @@ import type {
   SignalOption,
 } from '../backend.ts';
 import { ObjectMissing } from '../errors.ts';
-import { assertObjectKey, isObjectKey } from '../object-key.ts';
+import { assertObjectKey, isObjectKey, TEMPORARY_NAME } from '../object-key.ts';
 import { replyCode, saysDenied } from './ftp-failure.node.ts';
 import type { FtpPool } from './ftp-pool.node.ts';
 import {
@@ -23,13 +23,13 @@ import {
   removeQuietly,
   renameOver,
   sizeOf,
+  timeOf,
   uploadWhole,
 } from './ftp-transfer.node.ts';
 
 /** Folders within folders that are entered; a castr store has one. */
 const MAX_DEPTH = 16;
 const MOST_KNOWN = 65536;
-const TEMPORARY_NAME = /\.[0-9a-f]{1,16}\.tmp$/;
 
 /** @param pool of which the connections become; it is closed with the backend */
 export function openFtpObjects(pool: FtpPool): ObjectBackend {
@@ -89,7 +89,9 @@ class FtpObjects implements ObjectBackend {
     const step = { subject: this.#subject(key), step: 'look up', signal };
     return this.#pool.run(step, async (client) => {
       const size = await sizeOf(client, path);
-      return size === undefined ? undefined : { size, modified: await timeOf(client, path) };
+      return size === undefined
+        ? undefined
+        : { size, modified: (await timeOf(client, path)) ?? new Date(0) };
     });
   }
 
@@ -243,14 +245,4 @@ class FtpObjects implements ObjectBackend {
 function folderOf(path: string): string {
   const end = path.lastIndexOf('/');
   return end <= 0 ? path.slice(0, end + 1) : path.slice(0, end);
-}
-
-/** Of servers that do not tell, the beginning of time. */
-async function timeOf(client: Client, path: string): Promise<Date> {
-  try {
-    return await client.lastMod(path);
-  } catch (error) {
-    if (replyCode(error) === undefined) throw error;
-    return new Date(0);
-  }
 }

@@ -17,6 +17,16 @@ export async function sizeOf(client: Client, path: string): Promise<number | und
   }
 }
 
+/** When a file was changed, undefined if the server does not tell such a thing. */
+export async function timeOf(client: Client, path: string): Promise<Date | undefined> {
+  try {
+    return await client.lastMod(path);
+  } catch (error) {
+    if (replyCode(error) === undefined) throw error;
+    return undefined;
+  }
+}
+
 export interface FtpPart {
   readonly path: string;
   /** For messages. */

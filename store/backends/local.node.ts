@@ -17,9 +17,9 @@ import type {
   SignalOption,
 } from '../backend.ts';
 import { ObjectMissing, StorageError } from '../errors.ts';
-import { assertObjectKey, isObjectKey } from '../object-key.ts';
+import { assertObjectKey, isObjectKey, TEMPORARY_NAME } from '../object-key.ts';
 import { systemErrorCode, systemErrorText } from '../system-error.node.ts';
-import { DurableGroup, type SyncFileSystem, TEMPORARY_NAME } from './durable-group.node.ts';
+import { DurableGroup, type SyncFileSystem } from './durable-group.node.ts';
 import { attempt } from './durable-write.node.ts';
 import { type FileCalls, type FileKind, NODE_FILE_CALLS } from './file-calls.node.ts';
 

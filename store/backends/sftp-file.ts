@@ -62,8 +62,8 @@ export function openSftpRemoteFile(place: SftpPlace): RemoteFile {
     read,
     stat: ({ signal } = {}): Promise<RemoteFileInfo> =>
       place.run(signal, async (calls) => {
-        const { type, size } = await calls.stat(path);
-        if (type === 'file') return { size, hasRanges: true };
+        const { type, size, modified } = await calls.stat(path);
+        if (type === 'file') return { size, hasRanges: true, version: modified.toISOString() };
         const reason = 'Not a regular file';
         throw new StorageError('IO', { subject: label, step: 'look up', reason });
       }),

@@ -1,14 +1,13 @@
 /** Listing of objects on an SFTP server, several folders at a time. Used by sftp-objects.ts. */
 import { isCasError } from '../../formats/errors.ts';
 import type { ListedObject } from '../backend.ts';
-import { isObjectKey } from '../object-key.ts';
+import { isObjectKey, TEMPORARY_NAME } from '../object-key.ts';
 import type { FolderEntry, SftpCalls } from './sftp-calls.ts';
 
 /** Folders within folders that are entered; a castr store has one. */
 const MAX_DEPTH = 16;
 /** Folders whose first entries are asked for before they are needed. */
 const FOLDERS_AHEAD = 16;
-const TEMPORARY_NAME = /\.[0-9a-f]{1,16}\.tmp$/;
 
 type Listing = AsyncGenerator<ListedObject>;
 
