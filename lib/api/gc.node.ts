@@ -9,6 +9,8 @@ import { ChunkIdSet } from '../maintain/chunk-id-set.ts';
 import { type GcStore, openGcStore } from '../maintain/gc-store.node.ts';
 import type { SweepEvent, SweepResult } from '../maintain/sweep.node.ts';
 import { processIdentity } from '../os/process-identity.node.ts';
+import { openRemoteBackend } from '../stores/remote-store.node.ts';
+import { isRemote } from '../stores/store-description.ts';
 import { openInput, readIndex } from './input.node.ts';
 import type { PlaceOptions, StoreOptions } from './options.ts';
 import { describeStoreForWriting, localPath, remotePlace } from './stores.node.ts';
@@ -25,7 +27,10 @@ export interface GcOptions
   extends WorkOptions,
     PlaceOptions,
     Pick<StoreOptions, 'store' | 'suffix'> {
-  /** Locators of all indexes whose chunks shall stay; at least one. */
+  /**
+   * Locators of all indexes whose chunks shall stay; at least one. One of a place elsewhere that ends
+   * with a slash means all indexes directly in that folder, as they are when nobody makes any.
+   */
   readonly indexes: readonly string[];
   /** Only say what would be removed. Takes no lease: what others do meanwhile is not seen. */
   readonly dryRun?: boolean;
@@ -107,9 +112,10 @@ class Collection {
   }
 
   async run(): Promise<GcResult> {
-    const { suffix, dryRun = false, indexes, signal, onProgress, onEvent } = this.#options;
-    for (const locator of indexes) await this.#mark(locator);
-    for (const locator of await this.#unnamedIndexes()) {
+    const { suffix, dryRun = false, signal, onProgress, onEvent } = this.#options;
+    const named = await namedIndexes(this.#options);
+    for (const locator of named) await this.#mark(locator);
+    for (const locator of await this.#unnamedIndexes(named)) {
       onEvent?.({ kind: 'kept-index', path: locator });
       await this.#mark(locator);
     }
@@ -141,8 +147,8 @@ class Collection {
   }
 
   /** Those that others have finished while we waited or began, as far as they are still there. */
-  async #unnamedIndexes(): Promise<ReadonlySet<string>> {
-    const { indexes, namesReadAt } = this.#options;
+  async #unnamedIndexes(indexes: readonly string[]): Promise<ReadonlySet<string>> {
+    const { namesReadAt } = this.#options;
     const known = new Set(indexes.map(identityOf));
     const found = new Set(await this.#awaitedIndexes());
     if (namesReadAt !== undefined) {
@@ -189,6 +195,43 @@ class Collection {
   }
 }
 
+function isRemoteFolder(locator: string): boolean {
+  return locator.endsWith('/') && remotePlace(locator) !== undefined;
+}
+
+/** All indexes that shall stay; those of folders elsewhere are looked for now. */
+async function namedIndexes(options: GcOptions): Promise<readonly string[]> {
+  const named: string[] = [];
+  for (const locator of options.indexes) {
+    if (isRemoteFolder(locator)) named.push(...(await indexesIn(locator, options)));
+    else named.push(locator);
+  }
+  return named;
+}
+
+/** @throws CasError with {@link OPEN_INDEX} as its step; a folder without an index is a mistake */
+async function indexesIn(folder: string, options: GcOptions): Promise<readonly string[]> {
+  const { signal } = options;
+  const description = describeStoreForWriting({ ...options, store: folder }, undefined, 'sha256');
+  const backend = isRemote(description) ? await openRemoteBackend(description) : undefined;
+  const found: string[] = [];
+  try {
+    if (!backend?.can.list) {
+      throw new CasError('UNSUPPORTED', { reason: 'The folder cannot be listed.' });
+    }
+    for await (const { key } of backend.list('', signal ? { signal } : {})) {
+      const isIndex = suffixKind(key)?.endsWith('index') === true;
+      if (isIndex && !key.includes('/')) found.push(folder + key);
+    }
+    if (found.length > 0) return found;
+    throw new CasError('INDEX_MISSING', { reason: 'There is no index in the folder.' });
+  } catch (error) {
+    throw aboutIndex(folder, error);
+  } finally {
+    await backend?.close();
+  }
+}
+
 /** Indexes that have appeared in a folder since a moment. */
 function indexesSince(folder: string, moment: Date): readonly string[] {
   const names = readdirSync(folder).filter((name) =>
@@ -213,6 +256,10 @@ function identityOf(locator: string): string {
 /** @throws CasError with {@link OPEN_INDEX} as its step */
 async function checkReadable(locator: string, options: GcOptions): Promise<void> {
   const { signal } = options;
+  if (isRemoteFolder(locator)) {
+    await indexesIn(locator, options);
+    return;
+  }
   const opened = openIndex(locator, options);
   try {
     if (opened.form === 'remote') await opened.file.stat(signal ? { signal } : {});

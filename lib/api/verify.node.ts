@@ -1,24 +1,26 @@
 /** `verify` of the library: is it still what it was? (spec/api.md, "verify") */
 import type { DigestName } from '../../formats/chunk-id.ts';
 import type { ChunkIndex } from '../../formats/chunk-index.ts';
+import { suffixKind } from '../../store/location.ts';
 import type { ByteRange } from '../compare/byte-ranges.ts';
 import { joinedRanges, rangesOfChunks } from '../compare/compare-blobs.node.ts';
 import type { EntryDifference, TreeComparison } from '../compare/compare-trees.ts';
 import { differentChunks, differentChunksOfStream } from '../compare/different-chunks.node.ts';
 import { createDigest } from '../digest/digest.node.ts';
 import { PipelineError } from '../errors.ts';
+import { verifyIndexElsewhere, verifyStoreElsewhere } from '../maintain/verify-elsewhere.node.ts';
 import {
   type StoreProblem,
   type VerifyStoreResult,
   verifyStore,
 } from '../maintain/verify-store.node.ts';
 import { digestArchive } from '../read/digest-archive.ts';
-import { localSources } from '../stores/store-description.ts';
+import { isRemote, localSources, type StoreDescription } from '../stores/store-description.ts';
 import { createBreather } from '../work/breathe.ts';
 import { defaultThreadCount } from '../work/job-pool.node.ts';
 import { Compared, compareInputs } from './compared.node.ts';
 import type { ComparedInput, FolderOptions } from './options.ts';
-import { describeStoresForReading } from './stores.node.ts';
+import { describeStoresForReading, remotePlace } from './stores.node.ts';
 import type { WorkOptions } from './work-options.ts';
 
 export interface VerifyOptions extends WorkOptions, FolderOptions {
@@ -57,6 +59,9 @@ export type VerifyResult =
  * what reading throws
  */
 export async function verify(options: VerifyOptions): Promise<VerifyResult> {
+  if (options.target === undefined && isStoreElsewhere(options.expected)) {
+    return verifyChunks(undefined, options);
+  }
   const expected = await Compared.open(options.expected, options);
   try {
     if (options.target === undefined) return await verifyAlone(expected, options);
@@ -72,6 +77,12 @@ export async function verify(options: VerifyOptions): Promise<VerifyResult> {
   } finally {
     await expected.close();
   }
+}
+
+/** What is on another machine and has no name of an archive or index. */
+function isStoreElsewhere({ input, kind }: ComparedInput): boolean {
+  if (typeof input !== 'string' || kind !== undefined) return false;
+  return remotePlace(input) !== undefined && suffixKind(input) === undefined;
 }
 
 async function verifyFolder(
@@ -155,15 +166,31 @@ async function verifyChunks(
   const where = index || path === undefined ? stores : { ...stores, store: path, extraStores: [] };
   // Of a whole store nobody says which digest its chunks have: each is tried.
   const digest: DigestName = index?.digest ?? 'sha256';
-  const [store, ...extraStores] = localSources(describeStoresForReading(where, path, digest));
-  const { threadCount, signal, onProgress, onProblem } = options;
-  const result = await verifyStore(store, {
-    ...(index ? { indexes: [index], extraStores } : {}),
-    ...(threadCount === undefined ? {} : { threadCount }),
+  const { stores: sources } = describeStoresForReading(where, path, digest);
+  const result = await verifySources(index, sources, options);
+  const { damaged, missing, unreadable } = result.problemCounts;
+  return { kind: 'chunks', isGood: damaged + missing + unreadable === 0, ...result };
+}
+
+async function verifySources(
+  index: ChunkIndex | undefined,
+  sources: readonly StoreDescription[],
+  { threadCount, signal, onProgress, onProblem }: VerifyOptions,
+): Promise<VerifyStoreResult> {
+  const work = {
     ...(signal ? { signal } : {}),
     ...(onProgress ? { onProgress } : {}),
     ...(onProblem ? { onProblem } : {}),
+  };
+  const elsewhere = sources.find(isRemote);
+  if (elsewhere !== undefined) {
+    if (index === undefined) return verifyStoreElsewhere(elsewhere, work);
+    return verifyIndexElsewhere(index, sources, work);
+  }
+  const [store, ...extraStores] = localSources({ stores: sources });
+  return verifyStore(store, {
+    ...work,
+    ...(index ? { indexes: [index], extraStores } : {}),
+    ...(threadCount === undefined ? {} : { threadCount }),
   });
-  const { damaged, missing, unreadable } = result.problemCounts;
-  return { kind: 'chunks', isGood: damaged + missing + unreadable === 0, ...result };
 }

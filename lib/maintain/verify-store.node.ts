@@ -261,7 +261,7 @@ class StoreCheck {
 }
 
 /** Plain bytes of all chunks, each counted once. */
-function distinctBytes(indexes: readonly ChunkIndex[]): number {
+export function distinctBytes(indexes: readonly ChunkIndex[]): number {
   const seen = new ChunkIdSet();
   let bytes = 0;
   for (const index of indexes) seen.addIndex(index, (chunk) => (bytes += index.size(chunk)));
@@ -285,11 +285,13 @@ function batchOfEntries(entries: readonly StoreEntry[]): Batch {
   return { paths: entries.map(entryPath), input: { digests } };
 }
 
-function isGone(code: string): boolean {
+/** Whether an error says that there is no such chunk. */
+export function isGone(code: string): boolean {
   return code === 'CHUNK_MISSING' || code === 'OBJECT_MISSING';
 }
 
-function kindOf(code: string): StoreProblemKind {
+/** What an error says of a chunk. */
+export function kindOf(code: string): StoreProblemKind {
   if (isGone(code)) return 'missing';
   return code === 'CHUNK_DAMAGED' || code === 'LIMIT_EXCEEDED' ? 'damaged' : 'unreadable';
 }
