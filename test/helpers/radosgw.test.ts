@@ -5,7 +5,7 @@ test('the gateway stores for those whom it knows', async (t) => {
   if (!hasGateway(t)) return;
   const bucket = await makeBucket();
   t.is((await askGateway('PUT', `/${bucket}/object`, {}, 'content')).status, 200);
-  t.deepEqual(await askGateway('GET', `/${bucket}/object`), { status: 200, text: 'content' });
+  t.like(await askGateway('GET', `/${bucket}/object`), { status: 200, text: 'content' });
   const { endpoint } = await gateway();
   t.is((await fetch(`${endpoint}/${bucket}/object`)).status, 403);
 });
