@@ -27,7 +27,7 @@ export function isMissing(status: number): boolean {
 }
 
 /** `404 Not Found`; the server's own words do not matter. */
-export function statusText(status: number): string {
+function statusText(status: number): string {
   const text = STATUS_CODES[status];
   return text === undefined ? `HTTP status ${status}` : `${status} ${text}`;
 }

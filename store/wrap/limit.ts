@@ -23,7 +23,7 @@ interface Waiting {
 }
 
 /** Lets requests begin, in the order in which they came. */
-export class RequestLimit {
+class RequestLimit {
   readonly #concurrency: Concurrency;
   readonly #now: () => number;
   /** In order; a set, so that those that give up leave at once. */
@@ -33,11 +33,6 @@ export class RequestLimit {
   constructor({ concurrency = CEILING, now }: LimitOptions) {
     this.#concurrency = new Concurrency({ ceiling: concurrency, start: START });
     this.#now = now;
-  }
-
-  /** Requests under way. */
-  get underWay(): number {
-    return this.#underWay;
   }
 
   /** Makes the request in its turn. @throws what it throws; the reason of the signal */
@@ -101,6 +96,7 @@ function outcomeOf(error: unknown): RequestOutcome | undefined {
 /** @param backend belongs to the result from now on */
 export function openLimitedBackend(backend: ObjectBackend, options: LimitOptions): ObjectBackend {
   const limit = new RequestLimit(options);
+  const { removeMany } = backend;
   return {
     label: backend.label,
     can: backend.can,
@@ -109,6 +105,10 @@ export function openLimitedBackend(backend: ObjectBackend, options: LimitOptions
     stat: (key, stat) => limit.run(() => backend.stat(key, stat), stat?.signal),
     put: (key, bytes, put) => limit.run(() => backend.put(key, bytes, put), put?.signal),
     remove: (key, remove) => limit.run(() => backend.remove(key, remove), remove?.signal),
+    ...(removeMany && {
+      removeMany: (keys, remove) =>
+        limit.run(() => removeMany.call(backend, keys, remove), remove?.signal),
+    }),
     flush: (flush) => backend.flush(flush),
     list: (prefix, list) => backend.list(prefix, list),
     close: () => backend.close(),
