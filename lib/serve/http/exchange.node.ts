@@ -5,9 +5,10 @@ import type { AccessLog } from './access-log.node.ts';
 import { type Answer, textAnswer } from './answer.ts';
 import { hasBody, readBody, sendFile } from './body.node.ts';
 import type { Connections } from './connections.node.ts';
-import type { Handler, ServedRequest } from './handler.ts';
+import type { Handler } from './handler.ts';
 import type { ServeLimits } from './limits.ts';
 import type { Metrics } from './metrics.ts';
+import type { ServedRequest } from './served-request.ts';
 
 export interface ExchangeOptions {
   readonly handler: Handler;

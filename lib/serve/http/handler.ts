@@ -4,27 +4,11 @@
  */
 import type { Awaitable } from '../../../store/transforms.ts';
 import { type Answer, failureAnswer, textAnswer } from './answer.ts';
-import {
-  type HeaderReader,
-  isNotModified,
-  isOtherVersion,
-  type Validators,
-  wantedRange,
-} from './conditions.ts';
+import { isNotModified, isOtherVersion, type Validators, wantedRange } from './conditions.ts';
 import { type ChunkRoute, findRoute, type IndexRoute, type RouteRules } from './route.ts';
 import { PIECE_BYTES, type ServedFile, type ServedPlace } from './served-place.ts';
+import type { ServedRequest } from './served-request.ts';
 import type { Uploads } from './upload.ts';
-
-export interface ServedRequest {
-  readonly method: string;
-  /** As it was sent, with its query. */
-  readonly target: string;
-  readonly header: HeaderReader;
-  /** Fires when nobody waits for the answer any more. */
-  readonly signal: () => AbortSignal;
-  /** The body, at most `limit` bytes. @throws CasError `LIMIT_EXCEEDED`, `ABORTED` */
-  readonly readBody: (limit: number) => Promise<Uint8Array>;
-}
 
 export interface HandlerOptions {
   readonly place: ServedPlace;

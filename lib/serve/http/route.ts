@@ -82,7 +82,7 @@ export function isIndexName(path: string): boolean {
 }
 
 /** Whether a path below the place can be that of a store. */
-export function isStoreName(path: string): boolean {
+function isStoreName(path: string): boolean {
   if (!path.endsWith(STORE_SUFFIX) || !isObjectKey(path)) return false;
   return isFolder(path.slice(0, Math.max(0, path.lastIndexOf('/'))));
 }

@@ -10,10 +10,10 @@ import type { ObjectBackend } from '../../../store/backend.ts';
 import { createBreather } from '../../work/breathe.ts';
 import { type Answer, textAnswer } from './answer.ts';
 import { isOtherVersion } from './conditions.ts';
-import type { ServedRequest } from './handler.ts';
 import type { Makers, StoreInUse } from './makers.ts';
 import type { IndexRoute } from './route.ts';
 import type { ServedPlace } from './served-place.ts';
+import type { ServedRequest } from './served-request.ts';
 
 export interface IndexUploadOptions {
   readonly place: ServedPlace;

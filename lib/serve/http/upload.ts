@@ -8,12 +8,12 @@ import { type ChunkTranscoder, storedCeiling } from '../../../store/transcoder.t
 import type { Awaitable } from '../../../store/transforms.ts';
 import { type Answer, failureAnswer, textAnswer } from './answer.ts';
 import type { HeaderReader } from './conditions.ts';
-import type { ServedRequest } from './handler.ts';
 import type { ServeLimits } from './limits.ts';
 import type { Makers } from './makers.ts';
 import { MemoryBudget } from './memory-budget.ts';
 import type { ChunkRoute, IndexRoute, Route } from './route.ts';
 import type { ServedPlace } from './served-place.ts';
+import type { ServedRequest } from './served-request.ts';
 import { IndexUploads } from './upload-index.ts';
 
 export interface UploadOptions {
