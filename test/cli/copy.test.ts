@@ -6,7 +6,7 @@ import test, { type ExecutionContext } from 'ava';
 import { noise } from '../helpers/golden.ts';
 import { NGINX_NEEDS, startNginx } from '../helpers/nginx.ts';
 import { requirement } from '../helpers/requirements.ts';
-import { describeRun, type RunResult, runCasync, succeed } from '../helpers/run-casync.ts';
+import { CASYNC, describeRun, type RunResult, runCasync, succeed } from '../helpers/run-casync.ts';
 import { makeTemporaryFolder, removeTree, temporaryFolder } from '../helpers/temporary-folder.ts';
 
 const BLOB = noise(3_000_000);
@@ -211,4 +211,21 @@ test('over HTTP in both directions: the index beside the store, and nothing twic
   await succeed(run(folder, 'verify b/two.caibx two --store=b/b.castr'));
   const [again] = told(await succeed(run(folder, up)));
   t.is(again.copiedChunkCount, 0);
+});
+
+test('over ssh in both directions', async (t) => {
+  t.timeout(120_000);
+  const folder = example(t);
+  fs.mkdirSync(join(folder, 'far'));
+  const ssh = join(folder, 'ssh');
+  fs.writeFileSync(ssh, '#!/bin/sh\nshift\nexec sh -c "$*"\n', { mode: 0o755 });
+  const env = { CASYNC_SSH_PATH: ssh, CASYNC_REMOTE_PATH: CASYNC };
+  const far = `host:${folder}/far`;
+  const copy = (...args: string[]) => succeed(runCasync(['copy', ...args], { cwd: folder, env }));
+  await copy('--store=a.castr', `--to=${far}/x.castr`, 'one.caibx', 'tree.caidx');
+  await succeed(run(folder, 'verify --store=far/x.castr far/one.caibx one'));
+  await succeed(run(folder, 'verify --store=far/x.castr far/tree.caidx tree'));
+  t.deepEqual(fs.readdirSync(join(folder, 'far')).sort(), ['one.caibx', 'tree.caidx', 'x.castr']);
+  await copy(`--store=${far}/x.castr`, '--to=b/b.castr', `${far}/one.caibx`);
+  await succeed(run(folder, 'verify --store=b/b.castr b/one.caibx one'));
 });
