@@ -27,6 +27,8 @@ export interface PeerProcessOptions {
 const END_GRACE_MS = 3000;
 /** How long to wait for the rest of its output once it has ended: others may hold the pipe open. */
 const REST_GRACE_MS = 2000;
+/** How long to wait for the rest of its standard error, likewise. */
+const LOG_GRACE_MS = 500;
 /** Bytes of standard error that are kept. */
 const KEPT_LOG_SIZE = 4096;
 
@@ -40,6 +42,8 @@ export class PeerProcess {
   #ending: string | undefined;
   #startError: unknown;
   #log = '';
+  /** Resolves when nothing more is written to standard error. */
+  readonly #logged: Promise<void>;
 
   /** @throws StorageError if the program cannot be started, now or from the first `receive` */
   constructor({ program, words }: Command, options: PeerProcessOptions) {
@@ -69,6 +73,10 @@ export class PeerProcess {
     });
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       this.#log = (this.#log + text).slice(-KEPT_LOG_SIZE);
+    });
+    this.#logged = new Promise((resolve) => {
+      if (child.stderr === null) resolve();
+      else child.stderr.on('close', resolve);
     });
     if (child.stdin === null || child.stdout === null) throw new TypeError('no pipes');
     this.#stream = new MessageStream(child.stdout, child.stdin, { flags, label });
@@ -129,8 +137,9 @@ export class PeerProcess {
 
   /** The error for a program that has ended, or does so soon, before everything was done. */
   async endedEarly(): Promise<StorageError> {
-    if (!(await this.#hasEndedWithin(END_GRACE_MS))) this.kill();
+    if (!(await resolvesWithin(this.#exited, END_GRACE_MS))) this.kill();
     await this.#exited;
+    await resolvesWithin(this.#logged, LOG_GRACE_MS);
     if (this.#startError instanceof StorageError) return this.#startError;
     const isLost = this.hasAgreed || this.#child.exitCode === 255;
     const said = this.#log.trim().replaceAll(/[^\x20-\x7e]+/g, ' ');
@@ -158,7 +167,7 @@ export class PeerProcess {
    */
   async finish(): Promise<string> {
     await Promise.race([this.#stream.end(), this.#exited]);
-    if (!(await this.#hasEndedWithin(END_GRACE_MS))) this.kill();
+    if (!(await resolvesWithin(this.#exited, END_GRACE_MS))) this.kill();
     await this.#exited;
     this.#stream.destroy();
     if (this.#startError instanceof StorageError) throw this.#startError;
@@ -178,17 +187,17 @@ export class PeerProcess {
     const timer = setTimeout(() => this.#child.kill('SIGKILL'), END_GRACE_MS);
     void this.#exited.then(() => clearTimeout(timer));
   }
+}
 
-  async #hasEndedWithin(ms: number): Promise<boolean> {
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const late = new Promise<boolean>((resolve) => {
-      timer = setTimeout(() => resolve(false), ms);
-    });
-    try {
-      return await Promise.race([this.#exited.then(() => true), late]);
-    } finally {
-      clearTimeout(timer);
-    }
+async function resolvesWithin(promise: Promise<void>, ms: number): Promise<boolean> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<boolean>((resolve) => {
+    timer = setTimeout(() => resolve(false), ms);
+  });
+  try {
+    return await Promise.race([promise.then(() => true), late]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 

@@ -69,7 +69,9 @@ export class PushSession implements FileWriter {
   }
 
   async #writePieces(bytes: Uint8Array): Promise<void> {
-    await this.#ready;
+    await this.#ready.catch((error) => {
+      throw this.#failure ?? error;
+    });
     for (let offset = 0; offset < bytes.length; offset += PIECE_SIZE) {
       // The memory is the caller's again when this returns.
       const piece = bytes.slice(offset, offset + PIECE_SIZE);
