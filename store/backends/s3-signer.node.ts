@@ -1,6 +1,6 @@
 /**
  * Signatures for S3 (AWS Signature Version 4), made by Amazon's own library with Node's digests.
- * Used by s3-client.node.ts; why so, and what it costs: spec/decisions, "S3".
+ * Used by s3-client.node.ts; why so, and what it costs: spec/decisions/0017.
  */
 import { createHash, createHmac, type Hash, type Hmac } from 'node:crypto';
 import type { S3CredentialSource } from './s3-credentials.node.ts';
