@@ -25,8 +25,8 @@ export interface RemotePlace {
   read(name: string): Promise<Uint8Array>;
   write(name: string, bytes: Uint8Array): Promise<void>;
   remove(name: string): Promise<void>;
-  /** Names that were uploaded so far, refused or not; undefined where the server does not tell. */
-  uploads(): readonly string[] | undefined;
+  /** Names with which there was a request of this method so far; undefined where no server tells. */
+  requested(method: 'GET' | 'PUT'): readonly string[] | undefined;
   /** Ends the server as a crash does. */
   kill(): Promise<void>;
   /** Starts it again, at the same address with the same content. */
@@ -42,6 +42,8 @@ export interface PlaceKind {
   readonly canWrite: boolean;
   /** Whether archives can be there, beside indexes. */
   readonly hasArchives: boolean;
+  /** Whether there is a server that can be ended and started again. */
+  readonly canBeKilled: boolean;
   readonly start: () => Promise<RemotePlace>;
 }
 
@@ -83,10 +85,10 @@ async function startNginxPlace(): Promise<RemotePlace> {
     ...folderContent(folder),
     locator: (name) => `${server.url}/${name}`,
     environment: {},
-    uploads: () =>
+    requested: (method) =>
       server
         .requests()
-        .filter((line) => line.startsWith('PUT '))
+        .filter((line) => line.startsWith(`${method} `))
         .map((line) => line.split(' ')[1].slice(1)),
     kill: server.kill,
     restart: server.restart,
@@ -97,36 +99,35 @@ async function startNginxPlace(): Promise<RemotePlace> {
   };
 }
 
+/** Behind a proxy that sees the requests: the access log is written some time later. */
 async function startServePlace(): Promise<RemotePlace> {
   const [folder, own] = [publicFolder(), makeTemporaryFolder()];
-  const [log, token, config] = ['log', 'token', 'casync.toml'].map((name) => join(own, name));
+  const [token, config] = ['token', 'casync.toml'].map((name) => join(own, name));
   writeFileSync(token, `${TOKEN}\n`, { mode: 0o600 });
   writeFileSync(config, `[[location]]\nmatch = "**"\ntoken = "${TOKEN}"\n`, { mode: 0o600 });
   const port = await freePort();
-  const options = [`--listen=127.0.0.1:${port}`, `--token-file=${token}`, `--access-log=${log}`];
+  const options = [`--listen=127.0.0.1:${port}`, `--token-file=${token}`];
   const command = [process.execPath, CASYNC, 'serve', '--writable', ...options, folder];
   const url = `http://127.0.0.1:${port}`;
   const start = () => startServer(command, () => answers(`${url}/healthz`));
   let server = await start();
+  const proxy = await startFaultyProxy(url);
   return {
     ...folderContent(folder),
-    locator: (name) => `${url}/${name}`,
+    locator: (name) => `${proxy.url}/${name}`,
     environment: { CASYNC_CONFIG: config },
-    uploads: () => putNames(readFileSync(log, 'utf8')),
+    requested: (method) => requestedThrough(proxy, '/', method),
     kill: () => server.stop(),
     restart: async () => {
       server = await start();
     },
     stop: async () => {
+      await proxy.stop();
       await server.stop();
       removeTree(folder);
       removeTree(own);
     },
   };
-}
-
-function putNames(log: string): readonly string[] {
-  return [...log.matchAll(/ PUT \/(\S+)/g)].map(([, name]) => name);
 }
 
 async function answers(url: string): Promise<boolean> {
@@ -152,7 +153,7 @@ async function startSshPlace(locatorOf: (path: string) => string): Promise<Remot
         `"${process.execPath}" "${CASYNC}" "$@"`,
       ),
     },
-    uploads: () => undefined,
+    requested: () => undefined,
     kill: server.kill,
     restart: server.restart,
     stop: async () => {
@@ -169,11 +170,11 @@ async function startFakeSshPlace(): Promise<RemotePlace> {
     ...folderContent(folder),
     locator: (name) => `some.host:${folder}/${name}`,
     environment: {
-      // The last word is what the shell of the other side gets.
-      CASYNC_SSH_PATH: writeScript(own, 'ssh', 'sh -c "$last"', 'for last; do :; done'),
+      // Host and words, as ssh takes them: the shell of the other side gets the words.
+      CASYNC_SSH_PATH: writeScript(own, 'ssh', 'sh -c "$*"', 'shift'),
       CASYNC_REMOTE_PATH: writeScript(own, 'casync', `"${process.execPath}" "${CASYNC}" "$@"`),
     },
-    uploads: () => undefined,
+    requested: () => undefined,
     kill: async () => {},
     restart: async () => {},
     stop: async () => {
@@ -195,7 +196,7 @@ async function startFtpPlace(): Promise<RemotePlace> {
     ...folderContent(server.folder),
     locator: (name) => `ftp://127.0.0.1:${server.port}/files/${name}`,
     environment: {},
-    uploads: () => undefined,
+    requested: () => undefined,
     kill: () => server.process.stop(),
     restart: async () => {
       throw new Error('an FTP server that was killed stays away');
@@ -217,17 +218,21 @@ async function startS3Place(): Promise<RemotePlace> {
       AWS_SECRET_ACCESS_KEY: secretAccessKey,
       AWS_REGION: 'us-east-1',
     },
-    uploads: () => uploadsThrough(proxy, bucket),
+    requested: (method) => requestedThrough(proxy, `/${bucket}/`, method),
     kill: () => tellGateway('kill'),
     restart: () => tellGateway('start'),
     stop: () => proxy.stop(),
   };
 }
 
-function uploadsThrough({ requests }: FaultyProxy, bucket: string): readonly string[] {
+function requestedThrough(
+  { requests }: FaultyProxy,
+  before: string,
+  wanted: string,
+): readonly string[] {
   return requests
-    .filter(({ method }) => method === 'PUT')
-    .map(({ target }) => target.slice(bucket.length + 2));
+    .filter(({ method }) => method === wanted)
+    .map(({ target }) => target.slice(before.length));
 }
 
 function bucketContent(bucket: string): Content {
@@ -263,18 +268,20 @@ function bucketContent(bucket: string): Content {
 }
 
 export const NGINX_PLACE: PlaceKind = {
-  name: 'http, nginx',
+  name: 'nginx',
   needs: NGINX_NEEDS,
   canWrite: true,
   hasArchives: true,
+  canBeKilled: true,
   start: startNginxPlace,
 };
 
 export const SERVE_PLACE: PlaceKind = {
-  name: 'http, casync serve',
+  name: 'casync serve',
   needs: { commands: ['setpriv'] },
   canWrite: true,
   hasArchives: false,
+  canBeKilled: true,
   start: startServePlace,
 };
 
@@ -283,14 +290,16 @@ export const S3_PLACE: PlaceKind = {
   needs: { commands: GATEWAY_COMMANDS },
   canWrite: true,
   hasArchives: true,
+  canBeKilled: true,
   start: startS3Place,
 };
 
 export const SSH_PLACE: PlaceKind = {
-  name: 'ssh, sshd',
+  name: 'sshd',
   needs: SSH_NEEDS,
   canWrite: true,
   hasArchives: true,
+  canBeKilled: true,
   start: () => startSshPlace((path) => `some.host:${path}`),
 };
 
@@ -299,6 +308,7 @@ export const SFTP_PLACE: PlaceKind = {
   needs: SSH_NEEDS,
   canWrite: true,
   hasArchives: true,
+  canBeKilled: true,
   start: () => startSshPlace((path) => `sftp://some.host${path}`),
 };
 
@@ -308,18 +318,20 @@ export const PLACE_KINDS: readonly PlaceKind[] = [
   SERVE_PLACE,
   SFTP_PLACE,
   {
-    name: 'ssh, a program in its place',
+    name: 'ssh without sshd',
     needs: {},
     canWrite: true,
     hasArchives: true,
+    canBeKilled: false,
     start: startFakeSshPlace,
   },
   SSH_PLACE,
   {
     name: 'ftp',
     needs: FTP_NEEDS,
-    canWrite: false,
+    canWrite: true,
     hasArchives: true,
+    canBeKilled: false,
     start: startFtpPlace,
   },
   S3_PLACE,
