@@ -76,6 +76,8 @@ class RenewedCredentials implements S3CredentialSource {
 
   discard(): void {
     this.#given = undefined;
+    // It remembers what it gave.
+    this.#provide = undefined;
     this.#endMs = Number.POSITIVE_INFINITY;
   }
 
