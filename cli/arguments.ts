@@ -1,9 +1,15 @@
 /** Reads arguments with a table of options. Used for the command line of casync and of its helpers. */
+import type { Command } from './context.ts';
 import { getopt } from './getopt.ts';
 import type { Answer, OptionRow } from './option-row.ts';
 import type { Options } from './options.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
+
+export type Request =
+  /** Something to print on stdout, status 0. */
+  | { readonly kind: 'answer'; readonly text: () => Promise<string> | string }
+  | { readonly kind: 'run'; readonly verb: Command; readonly words: readonly string[] };
 
 export interface ArgumentRules {
   /** Name of the program as it was called, for messages. */

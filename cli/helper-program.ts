@@ -4,11 +4,9 @@
  */
 import { basename } from 'node:path';
 import { CasError } from '../formats/errors.ts';
-import type { Environment } from './arguments.ts';
-import { readArguments } from './arguments.ts';
+import { type Environment, type Request, readArguments } from './arguments.ts';
 import { OPTION_TABLE } from './option-table.ts';
 import type { Options } from './options.ts';
-import type { Request } from './program.ts';
 
 /** What can be fetched by the helper of that name. */
 const SCHEMES: Readonly<Record<string, readonly string[]>> = {

@@ -4,13 +4,14 @@
  */
 import { isCasError } from '../formats/errors.ts';
 import { PipelineError } from '../lib/errors.ts';
+import type { Request } from './arguments.ts';
 import { openSettings } from './config.ts';
 import type { Context } from './context.ts';
 import { EXIT_DONE, EXIT_FAILED, exitCodeOf } from './exit-codes.ts';
 import { GetoptError } from './getopt.ts';
 import { defaultOptions, type Options } from './options.ts';
 import { openOutput, writeAll } from './output.ts';
-import { parseCommandLine, type Request } from './program.ts';
+import { parseCommandLine } from './program.ts';
 import { openProgress, type Progress } from './progress.ts';
 import { checkArgumentsAreUtf8 } from './raw-arguments.ts';
 

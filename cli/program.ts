@@ -5,8 +5,7 @@
 import { basename } from 'node:path';
 import { CasError } from '../formats/errors.ts';
 import { FEATURE_NAMES } from '../formats/feature-flags.ts';
-import { type Environment, readArguments } from './arguments.ts';
-import type { Command } from './context.ts';
+import { type Environment, type Request, readArguments } from './arguments.ts';
 import { isHelper, parseHelperLine } from './helper-program.ts';
 import type { Answer } from './option-row.ts';
 import { OPTION_TABLE } from './option-table.ts';
@@ -14,11 +13,6 @@ import { KINDS, type Options } from './options.ts';
 import { DIGEST_NAMES } from './values.ts';
 import { findVerb, NOT_YET_AVAILABLE } from './verbs.ts';
 import { VERSION } from './version.ts';
-
-export type Request =
-  /** Something to print on stdout, status 0. */
-  | { readonly kind: 'answer'; readonly text: () => Promise<string> | string }
-  | { readonly kind: 'run'; readonly verb: Command; readonly words: readonly string[] };
 
 /**
  * Reads the arguments from left to right into `options`; stops at the first error or answer.
