@@ -11,6 +11,8 @@ export interface GetOptions extends SignalOption {
    * failure.
    */
   readonly into?: Uint8Array;
+  /** Memory for the stored form, for the time of the call; a source that has none leaves it alone. */
+  readonly room?: Uint8Array;
 }
 
 /** Somewhere chunks can be read from. Every implementation passes test/conformance/chunk-store.ts. */

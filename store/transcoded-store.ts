@@ -81,10 +81,12 @@ class TranscodedStore implements ChunkStore {
     return this.#stored.has(id, options);
   }
 
-  async get(id: ChunkId, { signal, expectedSize, into }: GetOptions = {}): Promise<Uint8Array> {
+  async get(id: ChunkId, options: GetOptions = {}): Promise<Uint8Array> {
+    const { signal, expectedSize, into } = options;
     const subject = this.#subject(id);
     const ceiling = expectedSize ?? this.#maxChunkSize;
-    const room = this.#scratch?.take(Math.min(compressedRoom(ceiling), READ_ROOM));
+    const scratch = options.room ? undefined : this.#scratch;
+    const room = options.room ?? scratch?.take(Math.min(compressedRoom(ceiling), READ_ROOM));
     try {
       const reading = {
         maxSize: storedCeiling(ceiling),
@@ -100,7 +102,7 @@ class TranscodedStore implements ChunkStore {
       if (!stored.isPlain) await this.#keep(id, stored.bytes);
       return plain;
     } finally {
-      if (room) this.#scratch?.release(room);
+      if (room) scratch?.release(room);
     }
   }
 

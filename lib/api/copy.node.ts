@@ -8,7 +8,7 @@ import type { StoredChunkStore } from '../../store/stored-chunk.ts';
 import { PipelineError, throwIfAborted } from '../errors.ts';
 import { createNodeTranscoder, openLocalObjects } from '../local-store.node.ts';
 import { ChunkIdSet } from '../maintain/chunk-id-set.ts';
-import { copyChunks } from '../maintain/copy-chunks.node.ts';
+import { COPY_MEMORY_SIZE, copyChunks } from '../maintain/copy-chunks.node.ts';
 import { type HeldLease, whileInUse } from '../maintain/store-lease.node.ts';
 import { createPooledTranscoder } from '../stores/pooled-transcoder.node.ts';
 import { openStoredChunks } from '../stores/remote-store.node.ts';
@@ -117,6 +117,7 @@ class Copier {
   readonly #jobs: readonly Job[];
   readonly #options: CopyOptions;
   readonly #totalBytes: number;
+  readonly #memory = new SharedArrayBuffer(COPY_MEMORY_SIZE);
   readonly #pools = new Map<DigestName, JobPool>();
   #doneBytes = 0;
   #chunkCount = 0;
@@ -208,11 +209,13 @@ class Copier {
     const here = createNodeTranscoder([digest], compression);
     const { threadCount = defaultThreadCount() } = this.#options;
     if (threadCount === 0 || this.#totalBytes < WORTH_THREADS) {
-      return { transcoder: here, isShared: false };
+      return { transcoder: here, memory: this.#memory };
     }
-    const pool = this.#pools.get(digest) ?? openJobPool({ digest, compression }, threadCount);
+    const pool =
+      this.#pools.get(digest) ??
+      openJobPool({ digest, compression, memory: { buffer: this.#memory } }, threadCount);
     this.#pools.set(digest, pool);
-    return { transcoder: createPooledTranscoder(pool, here), isShared: true };
+    return { transcoder: createPooledTranscoder(pool, this.#memory, here), memory: this.#memory };
   }
 
   #count(plainSize: number, storedSize: number): void {

@@ -14,13 +14,16 @@ import { throwIfAborted } from '../errors.ts';
 const MOST_CHUNKS = 64;
 const MOST_BYTES = 64 * 1024 * 1024;
 
+/** Bytes of the memory that chunks pass through. */
+export const COPY_MEMORY_SIZE = MOST_BYTES;
+
 export interface CopyChunksOptions {
   /** Asked in this order; a chunk that is missing or damaged in one is looked for in the next. */
   readonly sources: readonly StoredChunkSource[];
   readonly target: StoredChunkStore;
   readonly transcoder: ChunkTranscoder;
-  /** Whether the transcoder works in other threads: chunks then lie in memory that they see. */
-  readonly isShared: boolean;
+  /** Of {@link COPY_MEMORY_SIZE}: seen by the threads that the transcoder works in. */
+  readonly memory: ArrayBufferLike;
   readonly signal?: AbortSignal;
   /** Told of each chunk that is in the target now. @param storedSize 0 if it was there before */
   readonly onChunk: (plainSize: number, storedSize: number) => void;
@@ -40,7 +43,15 @@ export async function copyChunks(
   const iterator = chunks[Symbol.iterator]();
   const room = largestSize(index);
   const count = Math.max(1, Math.min(MOST_CHUNKS, Math.floor(MOST_BYTES / (3 * room))));
-  await Promise.all(Array.from({ length: count }, () => copying.work(iterator, room)));
+  // A chunk, and what was received.
+  const slotSize = 2 * room;
+  const isTooLarge = count * slotSize > options.memory.byteLength;
+  const memory = isTooLarge ? new ArrayBuffer(count * slotSize) : options.memory;
+  const slots = Array.from(
+    { length: count },
+    (_, i) => new Uint8Array(memory, i * slotSize, slotSize),
+  );
+  await Promise.all(slots.map((slot) => copying.work(iterator, slot)));
   copying.throwIfFailed();
 }
 
@@ -48,6 +59,13 @@ function largestSize(index: ChunkIndex): number {
   let largest = 1;
   for (let i = 0; i < index.count; i++) largest = Math.max(largest, index.size(i));
   return largest;
+}
+
+interface ChunkMemory {
+  /** As long as the chunk. */
+  readonly into: Uint8Array;
+  /** For its stored form. */
+  readonly room: Uint8Array;
 }
 
 class Copying {
@@ -67,17 +85,14 @@ class Copying {
 
   /**
    * Copies one chunk after the other until there are none left, or something fails. Never throws.
-   * @param room bytes of the largest chunk
+   * @param slot twice as long as the largest chunk
    */
-  async work(chunks: Iterator<number>, room: number): Promise<void> {
-    const { isShared } = this.#options;
-    let memory: Uint8Array | undefined;
+  async work(chunks: Iterator<number>, slot: Uint8Array): Promise<void> {
     while (this.#failure === undefined) {
       const next = chunks.next();
       if (next.done) return;
-      memory ??= new Uint8Array(isShared ? new SharedArrayBuffer(room) : new ArrayBuffer(room));
       try {
-        await this.#copy(next.value, memory);
+        await this.#copy(next.value, slot);
       } catch (error) {
         this.#failure ??= { error };
         this.#failed.abort(error);
@@ -90,7 +105,7 @@ class Copying {
     if (this.#failure !== undefined) throw this.#failure.error;
   }
 
-  async #copy(chunk: number, memory: Uint8Array): Promise<void> {
+  async #copy(chunk: number, slot: Uint8Array): Promise<void> {
     const { target, onChunk } = this.#options;
     const id = this.#index.id(chunk);
     const plainSize = this.#index.size(chunk);
@@ -100,17 +115,18 @@ class Copying {
       onChunk(plainSize, 0);
       return;
     }
-    const bytes = await this.#good(id, memory.subarray(0, plainSize));
+    const room = slot.subarray(slot.length / 2);
+    const bytes = await this.#good(id, { into: slot.subarray(0, plainSize), room });
     const outcome = await target.putStored(id, bytes, { signal, plainSize });
     onChunk(plainSize, outcome === 'stored' ? bytes.length : 0);
   }
 
-  /** The compressed chunk from the first source that has a good one. @param into as long as it is */
-  async #good(id: ChunkId, into: Uint8Array): Promise<Uint8Array> {
+  /** The compressed chunk from the first source that has a good one. */
+  async #good(id: ChunkId, memory: ChunkMemory): Promise<Uint8Array> {
     let failure: unknown;
     for (const source of this.#options.sources) {
       try {
-        return await this.#from(source, id, into);
+        return await this.#from(source, id, memory);
       } catch (error) {
         if (!triesNext(error)) throw error;
         // That it is damaged says more than that it is missing elsewhere.
@@ -120,14 +136,18 @@ class Copying {
     throw failure;
   }
 
-  async #from(source: StoredChunkSource, id: ChunkId, into: Uint8Array): Promise<Uint8Array> {
+  async #from(
+    source: StoredChunkSource,
+    id: ChunkId,
+    { into, room }: ChunkMemory,
+  ): Promise<Uint8Array> {
     const { transcoder } = this.#options;
     const subject = `${source.label}: chunk ${id}`;
     const expectedSize = into.length;
     const maxSize = storedCeiling(expectedSize);
     const stored = await damageAsSuch(
       subject,
-      source.getStored(id, { maxSize, signal: this.#signal }),
+      source.getStored(id, { maxSize, into: room, signal: this.#signal }),
     );
     const plain = await transcoder.decode(id, stored, { subject, expectedSize, into });
     if (!stored.isPlain) return stored.bytes;

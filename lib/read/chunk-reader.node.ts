@@ -93,8 +93,10 @@ export class ChunkReader {
     this.index = index;
     this.#seeds = seeds;
     this.#longestChunk = Math.max(longestChunk(index), SMALLEST_WINDOW);
-    const slotSize = BATCH_LENGTH + this.#longestChunk;
     const isRemote = !('get' in source) && remoteSources(source).length > 0;
+    const plainSize = BATCH_LENGTH + this.#longestChunk;
+    // Behind the chunks, where they come over a network, what was received.
+    const slotSize = isRemote ? 2 * plainSize : plainSize;
     const wanted = wantedSlots(threadCount, isRemote);
     this.slotCount = Math.max(FEWEST_SLOTS, Math.min(wanted, Math.floor(LARGE_RING / slotSize)));
     const { slotCount } = this;
@@ -110,7 +112,13 @@ export class ChunkReader {
       };
     } else {
       this.pool = openJobPool({ ...setup, sources: localSources(source) }, threadCount);
-      this.#getter = openChunkGetter({ sources: source, index, pool: this.pool, bytes });
+      this.#getter = openChunkGetter({
+        sources: source,
+        index,
+        pool: this.pool,
+        bytes,
+        roomOffset: plainSize,
+      });
     }
     if (index.totalSize >= WORTH_THREADS) this.pool.start();
   }

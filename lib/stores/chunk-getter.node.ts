@@ -23,6 +23,8 @@ export interface ChunkGetterOptions {
   readonly pool: JobPool;
   /** Bytes of the pool's memory, in place. */
   readonly bytes: (address: number, length: number) => Uint8Array;
+  /** Bytes from a chunk's place to where its stored form can lie, which has as much room. */
+  readonly roomOffset: number;
 }
 
 /** Gets chunks as the job `fetchChunks` does. */
@@ -41,6 +43,12 @@ export function openChunkGetter(options: ChunkGetterOptions): ChunkGetter {
   const { pool, sources } = options;
   if (remoteSources(sources).length > 0) return new RemoteGetter(options);
   return { fetch: (input) => pool.run('fetchChunks', input), close: async () => {} };
+}
+
+/** Of a chunk in the shared memory, in bytes. */
+interface Place {
+  readonly address: number;
+  readonly length: number;
 }
 
 class RemoteGetter implements ChunkGetter {
@@ -62,7 +70,10 @@ class RemoteGetter implements ChunkGetter {
     const stores = remoteSources(sources).map((description): ChunkStore => {
       const here = createNodeTranscoder(description.digests, description.compression);
       return openRemoteStore(description, {
-        transcoder: pool.threadCount > 0 ? createPooledTranscoder(pool, here) : here,
+        transcoder:
+          pool.threadCount > 0
+            ? createPooledTranscoder(pool, options.bytes(0, 0).buffer, here)
+            : here,
         usesScratch: pool.threadCount === 0,
         ...(this.#cache && { cache: this.#cache }),
       });
@@ -81,20 +92,17 @@ class RemoteGetter implements ChunkGetter {
   async #fetch(input: FetchChunksInput): Promise<Uint8Array> {
     const outcome = await this.#fetchHere(input);
     if (input.fromSeedsOnly) return outcome;
-    const failed = new AbortController();
-    const signal = AbortSignal.any([this.#ending.signal, failed.signal]);
     const { digests, lengths } = input;
     let first: { readonly error: unknown } | undefined;
     const gets: Promise<void>[] = [];
     let address = input.address;
     for (const [i, length] of lengths.entries()) {
-      const into = this.#options.bytes(address, length);
+      const place = { address, length };
       address += length;
       if (outcome[i] !== FETCHED.notThere) continue;
       const digest = digests.subarray(i * CHUNK_ID_LENGTH, (i + 1) * CHUNK_ID_LENGTH);
-      const got = this.#get(digest, into, signal).catch((error: unknown) => {
+      const got = this.#get(digest, place).catch((error: unknown) => {
         first ??= { error };
-        failed.abort(error);
       });
       gets.push(got);
       outcome[i] = FETCHED.fromRemote;
@@ -113,7 +121,10 @@ class RemoteGetter implements ChunkGetter {
     return new Uint8Array(input.lengths.length);
   }
 
-  async #get(digest: Uint8Array, into: Uint8Array, signal: AbortSignal): Promise<void> {
+  async #get(digest: Uint8Array, place: Place): Promise<void> {
+    const { bytes, roomOffset } = this.#options;
+    const { address, length } = place;
+    const into = bytes(address, length);
     const id = chunkIdFromBytes(digest, 0);
     const known = this.#repeated.find(id);
     if (known?.length === into.length) {
@@ -121,7 +132,9 @@ class RemoteGetter implements ChunkGetter {
       return;
     }
     try {
-      const plain = await this.#source.get(id, { expectedSize: into.length, into, signal });
+      const room = bytes(address + roomOffset, length);
+      const { signal } = this.#ending;
+      const plain = await this.#source.get(id, { expectedSize: length, into, room, signal });
       if (plain.buffer !== into.buffer) into.set(plain);
       this.#repeated.keep(id, digest, into);
     } catch (error) {

@@ -77,7 +77,10 @@ class RemotePutter implements ChunkPutter {
     const here = createNodeTranscoder(description.digests, description.compression);
     this.#options = options;
     this.#store = openRemoteStore(description, {
-      transcoder: pool.threadCount > 0 ? createPooledTranscoder(pool, here) : here,
+      transcoder:
+        pool.threadCount > 0
+          ? createPooledTranscoder(pool, options.bytes(0, 0).buffer, here)
+          : here,
       usesScratch: pool.threadCount === 0,
     });
   }

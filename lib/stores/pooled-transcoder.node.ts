@@ -2,57 +2,79 @@
  * A transcoder whose work is done by the threads of a pool: the thread that talks to other machines has
  * enough to do. Used by stores on other machines.
  */
-import type { ChunkId } from '../../formats/chunk-id.ts';
+import { CHUNK_ID_LENGTH, type ChunkId, writeChunkId } from '../../formats/chunk-id.ts';
 import type { StoredChunk } from '../../store/stored-chunk.ts';
 import type { ChunkTranscoder, DecodeOptions, EncodeOptions } from '../../store/transcoder.ts';
 import { errorFromMessage } from '../work/error-message.ts';
-import type {
-  DecodedChunk,
-  EncodedChunk,
-  NotTranscoded,
-} from '../work/jobs/transcode-chunks.node.ts';
+import type { MemoryRange, NotTranscoded } from '../work/jobs/transcode-chunks.node.ts';
 import type { JobPool } from '../work/jobs.node.ts';
 
 /** A job takes what has come in one turn of the event loop, up to so many plain bytes. */
 const BYTES_OF_JOB = 512 * 1024;
 
+interface Decoding {
+  readonly id: ChunkId;
+  readonly subject: string;
+  readonly stored: MemoryRange;
+  readonly isPlain: boolean;
+  readonly plain: MemoryRange;
+}
+
+interface Encoding {
+  readonly subject: string;
+  readonly plain: MemoryRange;
+}
+
 /**
- * @param here does what the threads cannot see: chunks whose size is not known, and memory of our own
+ * @param memory of the pool
+ * @param here does what the threads cannot see: chunks whose size is not known, and other memory
  */
-export function createPooledTranscoder(pool: JobPool, here: ChunkTranscoder): ChunkTranscoder {
-  const decoding = new Collector<DecodedChunk, undefined>(
-    ({ into }) => into.length,
-    (chunks) => pool.run('decodeChunks', chunks),
+export function createPooledTranscoder(
+  pool: JobPool,
+  memory: ArrayBufferLike,
+  here: ChunkTranscoder,
+): ChunkTranscoder {
+  const isShared = (bytes: Uint8Array): boolean => bytes.buffer === memory;
+  const decoding = new Collector<Decoding, undefined>((chunks) =>
+    pool.run('decodeChunks', { digests: digestsOf(chunks), chunks: chunks.map(withoutNames) }),
   );
-  const encoding = new Collector<EncodedChunk, Uint8Array>(
-    ({ plain }) => plain.length,
-    (chunks) => pool.run('encodeChunks', chunks),
+  const encoding = new Collector<Encoding, Uint8Array>((chunks) =>
+    pool.run(
+      'encodeChunks',
+      chunks.map(({ plain }) => plain),
+    ),
   );
   return {
     async decode(id: ChunkId, stored: StoredChunk, options: DecodeOptions): Promise<Uint8Array> {
       const { subject, expectedSize = 0, into } = options;
-      const hasRoom = into !== undefined && expectedSize > 0 && into.length >= expectedSize;
-      if (!hasRoom || !isShared(into)) return here.decode(id, stored, options);
-      const plain = into.subarray(0, expectedSize);
       const { bytes, isPlain } = stored;
-      await decoding.add({ id, subject, stored: { bytes: alone(bytes), isPlain }, into: plain });
+      const hasRoom = into !== undefined && expectedSize > 0 && into.length >= expectedSize;
+      if (!hasRoom || !isShared(into) || !isShared(bytes)) return here.decode(id, stored, options);
+      const plain = into.subarray(0, expectedSize);
+      const ranges = { stored: rangeOf(bytes), plain: rangeOf(plain) };
+      await decoding.add({ id, subject, isPlain, ...ranges });
       return plain;
     },
 
     async encode(plain: Uint8Array, options: EncodeOptions): Promise<Uint8Array> {
       if (!isShared(plain)) return here.encode(plain, options);
-      return encoding.add({ subject: options.subject, plain });
+      return encoding.add({ subject: options.subject, plain: rangeOf(plain) });
     },
   };
 }
 
-function isShared(bytes: Uint8Array): boolean {
-  return bytes.buffer instanceof SharedArrayBuffer;
+function rangeOf({ byteOffset, length }: Uint8Array): MemoryRange {
+  return { address: byteOffset, length };
 }
 
-/** Whoever sends a part of a buffer sends all of it. */
-function alone(bytes: Uint8Array): Uint8Array {
-  return bytes.length === bytes.buffer.byteLength ? bytes : bytes.slice();
+function withoutNames({ stored, isPlain, plain }: Decoding) {
+  return { stored, isPlain, plain };
+}
+
+function digestsOf(chunks: readonly Decoding[]): Uint8Array {
+  const digests = new Uint8Array(chunks.length * CHUNK_ID_LENGTH);
+  for (const [i, { id }] of chunks.entries()) writeChunkId(id, digests, i * CHUNK_ID_LENGTH);
+  return digests;
 }
 
 interface Waiting<Chunk, Result> {
@@ -62,17 +84,12 @@ interface Waiting<Chunk, Result> {
 }
 
 /** Makes jobs of what comes chunk by chunk. */
-class Collector<Chunk, Result> {
-  readonly #sizeOf: (chunk: Chunk) => number;
+class Collector<Chunk extends Encoding, Result> {
   readonly #run: (chunks: readonly Chunk[]) => Promise<readonly (Result | NotTranscoded)[]>;
   #waiting: Waiting<Chunk, Result>[] = [];
   #size = 0;
 
-  constructor(
-    sizeOf: (chunk: Chunk) => number,
-    run: (chunks: readonly Chunk[]) => Promise<readonly (Result | NotTranscoded)[]>,
-  ) {
-    this.#sizeOf = sizeOf;
+  constructor(run: (chunks: readonly Chunk[]) => Promise<readonly (Result | NotTranscoded)[]>) {
     this.#run = run;
   }
 
@@ -80,7 +97,7 @@ class Collector<Chunk, Result> {
     return new Promise((resolve, reject) => {
       if (this.#waiting.length === 0) setImmediate(() => this.#begin());
       this.#waiting.push({ chunk, resolve, reject });
-      this.#size += this.#sizeOf(chunk);
+      this.#size += chunk.plain.length;
       if (this.#size >= BYTES_OF_JOB) this.#begin();
     });
   }
@@ -92,9 +109,10 @@ class Collector<Chunk, Result> {
     this.#size = 0;
     this.#run(waiting.map(({ chunk }) => chunk)).then(
       (results) => {
-        for (const [i, { resolve, reject }] of waiting.entries()) {
+        for (const [i, { chunk, resolve, reject }] of waiting.entries()) {
           const result = results[i];
-          if (isFailure(result)) reject(errorFromMessage(result.error));
+          if (isFailure(result))
+            reject(errorFromMessage({ ...result.error, subject: chunk.subject }));
           else resolve(result);
         }
       },

@@ -1,29 +1,30 @@
 /**
- * Jobs of remote stores: the processor's part of getting and putting chunks, several at a time. Plain
- * chunks lie in the shared memory; stored ones, which are smaller, are sent from thread to thread.
+ * Jobs of remote stores: the processor's part of getting and putting chunks, several at a time. Chunks,
+ * and those that were received, lie in the shared memory.
  */
-import type { ChunkId } from '../../../formats/chunk-id.ts';
-import type { StoredChunk } from '../../../store/stored-chunk.ts';
+import { CHUNK_ID_LENGTH, chunkIdFromBytes } from '../../../formats/chunk-id.ts';
 import { type ErrorMessage, messageOfError } from '../error-message.ts';
 import type { JobContext } from '../job-context.node.ts';
 
-export interface DecodedChunk {
-  readonly id: ChunkId;
-  /** The chunk, in messages. */
-  readonly subject: string;
-  readonly stored: StoredChunk;
-  /** Where the chunk goes, in shared memory; as long as it is. */
-  readonly into: Uint8Array;
+/** Part of the shared memory, in bytes. */
+export interface MemoryRange {
+  readonly address: number;
+  readonly length: number;
 }
 
-export interface EncodedChunk {
-  /** The chunk, in messages. */
-  readonly subject: string;
-  /** In shared memory. */
-  readonly plain: Uint8Array;
+export interface DecodeChunksInput {
+  /** 32 bytes for each chunk. */
+  readonly digests: Uint8Array;
+  readonly chunks: readonly {
+    readonly stored: MemoryRange;
+    /** Whether the stored bytes are the chunk itself. */
+    readonly isPlain: boolean;
+    /** Where the chunk goes; as long as it is. */
+    readonly plain: MemoryRange;
+  }[];
 }
 
-/** Why there is no result. */
+/** Why there is no result. The subject is the caller's affair. */
 export interface NotTranscoded {
   readonly error: ErrorMessage;
 }
@@ -31,12 +32,15 @@ export interface NotTranscoded {
 /** Every chunk on its own, whatever becomes of the others. */
 export function decodeChunks(
   context: JobContext,
-  chunks: readonly DecodedChunk[],
+  { digests, chunks }: DecodeChunksInput,
 ): Promise<readonly (NotTranscoded | undefined)[]> {
-  return eachOf(chunks, async ({ id, subject, stored, into }) => {
-    const options = { subject, expectedSize: into.length, into };
-    const plain = await context.transcoder.decode(id, stored, options);
-    if (plain.buffer !== into.buffer) into.set(plain);
+  return eachOf(chunks, async ({ stored, isPlain, plain }, i) => {
+    const id = chunkIdFromBytes(digests, i * CHUNK_ID_LENGTH);
+    const into = context.bytes(plain.address, plain.length);
+    const bytes = context.bytes(stored.address, stored.length);
+    const options = { subject: '', expectedSize: into.length, into };
+    const decoded = await context.transcoder.decode(id, { bytes, isPlain }, options);
+    if (decoded.buffer !== into.buffer) into.set(decoded);
     return undefined;
   });
 }
@@ -44,22 +48,23 @@ export function decodeChunks(
 /** The same the other way round. @returns arrays of their own */
 export function encodeChunks(
   context: JobContext,
-  chunks: readonly EncodedChunk[],
+  chunks: readonly MemoryRange[],
 ): Promise<readonly (NotTranscoded | Uint8Array)[]> {
-  return eachOf(chunks, async ({ plain, subject }) => {
-    const stored = await context.transcoder.encode(plain, { subject });
+  return eachOf(chunks, async ({ address, length }) => {
+    const plain = context.bytes(address, length);
+    const stored = await context.transcoder.encode(plain, { subject: '' });
     return stored.length === stored.buffer.byteLength ? stored : stored.slice();
   });
 }
 
 async function eachOf<Chunk, Result>(
   chunks: readonly Chunk[],
-  transcode: (chunk: Chunk) => Promise<Result>,
+  transcode: (chunk: Chunk, i: number) => Promise<Result>,
 ): Promise<readonly (NotTranscoded | Result)[]> {
   const results: (NotTranscoded | Result)[] = [];
-  for (const chunk of chunks) {
+  for (const [i, chunk] of chunks.entries()) {
     try {
-      results.push(await transcode(chunk));
+      results.push(await transcode(chunk, i));
     } catch (error) {
       results.push({ error: messageOfError(error) });
     }
