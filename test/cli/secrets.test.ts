@@ -47,7 +47,7 @@ function answer(request: IncomingMessage, response: ServerResponse): void {
   finish(response, ...statusAndBody(area, path, authorization !== undefined));
 }
 
-function statusAndBody(area: string, path: string, hasLogin: boolean): [number, Buffer?] {
+function statusAndBody(area: string, path: string, hasLogin: boolean): [number, Uint8Array?] {
   if (area === 'busy') return [503];
   if (area === 'forbidden') return [403];
   if (area === 'login' && !hasLogin) return [401];
@@ -56,9 +56,10 @@ function statusAndBody(area: string, path: string, hasLogin: boolean): [number, 
   return [200, fs.readFileSync(path)];
 }
 
-function finish(response: ServerResponse, status: number, body = Buffer.from(`${status}`)): void {
-  response.writeHead(status, { 'content-length': body.length });
-  response.end(response.req.method === 'HEAD' ? undefined : body);
+function finish(response: ServerResponse, status: number, body?: Uint8Array): void {
+  const bytes = body ?? Buffer.from(`${status}`);
+  response.writeHead(status, { 'content-length': bytes.length });
+  response.end(response.req.method === 'HEAD' ? undefined : bytes);
 }
 
 const server = createServer(answer);
