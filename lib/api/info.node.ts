@@ -16,13 +16,18 @@ import { PipelineError } from '../errors.ts';
 import { ChunkIdSet } from '../maintain/chunk-id-set.ts';
 import { type IndexSurvey, surveyIndex } from '../maintain/index-survey.node.ts';
 import { type StoreSurvey, surveyStore } from '../maintain/store-survey.node.ts';
+import { surveyStoreElsewhere } from '../maintain/survey-elsewhere.node.ts';
 import { openSeeds } from '../seed/open-seeds.node.ts';
-import { localSources } from '../stores/store-description.ts';
+import {
+  isRemote,
+  localSources,
+  type RemoteStoreDescription,
+} from '../stores/store-description.ts';
 import { defaultThreadCount } from '../work/job-pool.node.ts';
 import { type OpenedInput, openInput, readIndex } from './input.node.ts';
 import { type InputKind, kindOfPath } from './kinds.ts';
 import type { InputOptions, SeedOptions, StoreOptions } from './options.ts';
-import { describeStoresForReading } from './stores.node.ts';
+import { describeStoreForWriting, describeStoresForReading, remotePlace } from './stores.node.ts';
 import { visitTree } from './visit-tree.node.ts';
 
 export interface InfoOptions
@@ -76,6 +81,8 @@ const DEFAULT_SUFFIX = '.cacnk';
  * `ABORTED`
  */
 export async function info(options: InfoOptions): Promise<InfoResult> {
+  const elsewhere = storeElsewhere(options);
+  if (elsewhere) return { kind: 'store', ...(await surveyStoreElsewhere(elsewhere, options)) };
   const input = openInput(options);
   try {
     if (input.form === 'file' && input.stats.isDirectory()) {
@@ -89,6 +96,15 @@ export async function info(options: InfoOptions): Promise<InfoResult> {
   } finally {
     input.close();
   }
+}
+
+/** What is on another machine and has no name of an archive or index. */
+function storeElsewhere(options: InfoOptions): RemoteStoreDescription | undefined {
+  const { input, kind } = options;
+  if (typeof input !== 'string' || kind !== undefined || kindOfPath(input)) return undefined;
+  if (remotePlace(input) === undefined) return undefined;
+  const description = describeStoreForWriting({ ...options, store: input }, undefined, 'sha256');
+  return isRemote(description) ? description : undefined;
 }
 
 /** @throws PipelineError `USAGE` if it is neither archive nor index */

@@ -145,3 +145,35 @@ test('makes and gc in one bucket: no index that was made lacks a chunk', async (
     [],
   );
 });
+
+test('a store in a bucket is described and checked by listing it', async (t) => {
+  if (!hasGateway(t)) return;
+  const { cwd, url, run, keys } = await openScene(t);
+  writeBlob(cwd, 'a', [1, 2]);
+  await succeed(run('make', `${url}/a.caibx`, 'a'));
+  const chunkCount = (await keys()).filter((key) => key.endsWith('.cacnk')).length;
+  const info = await succeed(run('info', '--json', `${url}/store`));
+  t.like(JSON.parse(`${info.stdout}`), {
+    kind: 'store',
+    chunkCount,
+    compressions: { zstd: chunkCount },
+  });
+  t.is(`${(await succeed(run('verify', `${url}/store`))).stdout}`, '');
+  const backend = await openS3Backend(url, await gatewaySettings());
+  const [damaged, misplaced] = (await keys()).filter((key) => key.endsWith('.cacnk'));
+  await backend.put(damaged, noise(100));
+  await backend.put(misplaced.replace(/^store\/..../, 'store/0000'), noise(100));
+  await backend.put('store/0000/other', noise(100));
+  await backend.close();
+  const found = await run('verify', `${url}/store`);
+  t.is(found.status, 14);
+  t.deepEqual(
+    `${found.stdout}`
+      .trim()
+      .split('\n')
+      .map((line) => line.split(' ', 1)[0])
+      .sort(),
+    ['damaged', 'foreign', 'misplaced'],
+  );
+  t.is((await run('verify', `${url}/a.caibx`)).status, 14);
+});
