@@ -10,7 +10,7 @@ import { PROTOCOL_FLAG } from '../../../formats/protocol-flags.ts';
 import type { Message } from '../../../formats/remote-protocol.ts';
 import type { MessageStream } from '../../../store/peer/message-stream.node.ts';
 import type { ChunkTranscoder } from '../../../store/transcoder.ts';
-import { PipelineError } from '../../errors.ts';
+import { PipelineError, throwIfAborted } from '../../errors.ts';
 import { createNodeTranscoder } from '../../local-store.node.ts';
 import { whileInUse } from '../../maintain/store-lease.node.ts';
 import type { ByteSink } from '../../make/byte-sink.ts';
@@ -64,6 +64,7 @@ export async function servePush(stream: MessageStream, options: PushOptions): Pr
     await session.run();
     await stream.end();
   } catch (error) {
+    throwIfAborted(options.signal);
     await tellOfFailure(stream, error, errorNumberOf);
     throw error;
   } finally {
