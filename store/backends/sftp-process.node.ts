@@ -13,7 +13,7 @@ import type { SftpLimits, SftpReply, SftpSession } from './sftp-session.ts';
 const VERSION = 3;
 const MAX_STDERR_LENGTH = 8192;
 /** How long an ended process's last words are waited for: its standard error may live on. */
-const LAST_WORDS_MS = 100;
+const LAST_WORDS_MS = 500;
 const ENDING_MS = 1000;
 const TERMINATION_MS = 2000;
 /** What every server must take, and the length that all of them serve at once. */
@@ -202,8 +202,9 @@ class Connection {
   #lastWords(): Promise<void> {
     return new Promise((resolve) => {
       const { stderr } = this.#child;
-      if (stderr === null || stderr.readableEnded || stderr.destroyed) return resolve();
-      const timer = setTimeout(resolve, LAST_WORDS_MS);
+      if (this.#failure !== undefined || stderr === null || stderr.destroyed) return resolve();
+      // What has come until now is read before the next turn.
+      const timer = setTimeout(() => setImmediate(resolve), LAST_WORDS_MS);
       stderr.once('close', () => {
         clearTimeout(timer);
         resolve();
