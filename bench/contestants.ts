@@ -57,7 +57,8 @@ function pathOf(name: string, paths: Readonly<Record<string, string>>): string |
     if (!existsSync(given)) throw new Error(`${name} is not at ${given}`);
     return resolve(given);
   }
-  return name.startsWith('ours') ? (paths.ours ?? OURS) : findInPath(name);
+  const isOurs = name.startsWith('ours') || name === 'download';
+  return isOurs ? (paths.ours ?? OURS) : findInPath(name);
 }
 
 /** Full path of a program in PATH, undefined if there is none. */
@@ -81,7 +82,7 @@ export function findInPath(name: string): string | undefined {
 /** For a source checkout of this project this also brings its bundle up to date. */
 function versionOf(name: string, path: string): string {
   if (name === 'desync') return versionOfPackage(path, name) ?? 'unknown version';
-  const words = name.startsWith('ours') ? [process.execPath, path] : [path];
+  const words = path.endsWith('.cjs') ? [process.execPath, path] : [path];
   const argument = name === 'restic' ? 'version' : '--version';
   const [program = '', ...rest] = [...words, argument];
   const text = execFileSync(program, rest, { encoding: 'utf8', timeout: VERSION_TIMEOUT_MS });

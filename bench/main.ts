@@ -14,6 +14,7 @@ import { type BenchOptions, HELP, parseOptions } from './options.ts';
 import { type BenchResult, type DataSetFacts, failuresOf, type RowResult } from './result.ts';
 import { allScenarios, type Scenario, selectScenarios } from './rows.ts';
 import { drawScaling } from './scaling.ts';
+import { canServe, createServers, type Servers } from './servers.ts';
 import { report, verdictTable } from './table.ts';
 import { runScenario } from './turns.ts';
 
@@ -36,11 +37,12 @@ interface Plan {
   /** Folder for everything; made and removed by the run. */
   readonly folder: string;
   readonly signal: AbortSignal;
+  readonly servers: Servers;
 }
 
 function environment({ workers }: BenchOptions): Record<string, string> {
   // Settings of the user's programs would compare something else.
-  const foreign = /^(CASYNC_|BORG_|RESTIC_|ZSTD_|TAR_OPTIONS$|NODE_OPTIONS$|GO)/;
+  const foreign = /^(CASYNC_|AWS_|S3_|BORG_|RESTIC_|ZSTD_|TAR_OPTIONS$|NODE_OPTIONS$|GO)/;
   const kept = Object.entries(process.env).filter(([name]) => !foreign.test(name));
   return {
     ...(Object.fromEntries(kept) as Record<string, string>),
@@ -51,7 +53,7 @@ function environment({ workers }: BenchOptions): Record<string, string> {
 }
 
 async function runAll(plan: Plan): Promise<BenchResult> {
-  const { options, contestants, scenarios, rows, folder, signal } = plan;
+  const { options, contestants, scenarios, rows, folder, signal, servers } = plan;
   const meter = chooseMeter();
   const machine = describeMachine(folder, meter);
   if (machine.loadBefore > BUSY_LOAD) {
@@ -73,6 +75,7 @@ async function runAll(plan: Plan): Promise<BenchResult> {
     }
     const measured = await runScenario(scenario, contestants, ready, {
       folder: join(folder, 'turn'),
+      servers,
       rounds: options.rounds,
       warmUps: options.warmUps,
       rows,
@@ -110,7 +113,9 @@ async function settle(folder: string, fileSystem: string, signal: AbortSignal): 
 
 function planOf(options: BenchOptions, signal: AbortSignal): Plan {
   const scenarios = allScenarios(allowedProcessors().length).filter(
-    ({ cores }) => cores === undefined || findInPath('taskset') !== undefined,
+    ({ cores, steps }) =>
+      (cores === undefined || findInPath('taskset') !== undefined) &&
+      steps.every(({ server }) => server === undefined || canServe(server)),
   );
   const selected = selectScenarios(scenarios, options.rows);
   const contestants = findContestants({ names: options.peers, paths: options.paths });
@@ -121,7 +126,8 @@ function planOf(options: BenchOptions, signal: AbortSignal): Plan {
     ? join(parent, 'casync-bench')
     : mkdtempSync(join(madeFolder(parent), 'casync-bench-'));
   mkdirSync(folder, { recursive: true });
-  return { options, contestants, ...selected, folder, signal };
+  const servers = createServers(join(folder, 'turn'));
+  return { options, contestants, ...selected, folder, signal, servers };
 }
 
 function madeFolder(path: string): string {
@@ -144,6 +150,7 @@ async function measureAll(options: BenchOptions): Promise<BenchResult> {
   try {
     return await runAll(plan);
   } finally {
+    await plan.servers.stop();
     const left = options.keepData ? join(plan.folder, 'turn') : plan.folder;
     rmSync(left, { recursive: true, force: true, maxRetries: 5 });
   }

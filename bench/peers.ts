@@ -4,6 +4,7 @@
  * read in full, metadata kept; what differs is said in the notes, which the report prints.
  */
 import { join } from 'node:path';
+import { downloadProgram } from './download.ts';
 import type { Command } from './measure.ts';
 
 export type Kind = 'blob' | 'tree';
@@ -14,6 +15,8 @@ export interface Place {
   readonly state: string;
   /** Where results of extractions appear; empty before each. */
   readonly output: string;
+  /** Locator of the store, where that is not a folder in `state`. */
+  readonly store?: string;
 }
 
 export interface Job {
@@ -50,6 +53,8 @@ export interface Peer {
   extract(path: string, job: Job, place: Place): Command;
   /** Where in `output` the result of extract is, for inputs that were called `name`. */
   result(job: Job): string;
+  /** Its extract only reads: there is no result to check. */
+  readonly hasNoResult?: boolean;
   /** An index that must be the same as the indexes of the others, from this offset on. */
   index?(
     job: Job,
@@ -62,6 +67,7 @@ const indexPath = (job: Job, place: Place): string =>
   join(place.state, `${job.snapshot}.${suffixOf(job.kind)}`);
 const inputPath = (job: Job): string => join(job.folder, job.name);
 const outputPath = (job: Job, place: Place): string => join(place.output, job.name);
+const storeOf = (place: Place): string => place.store ?? join(place.state, 'store.castr');
 
 /** The command line that the original and this project share. */
 function casyncLike(
@@ -78,7 +84,7 @@ function casyncLike(
     '--digest=sha256',
     '--compression=zstd',
     ...extraWords,
-    `--store=${join(place.state, 'store.castr')}`,
+    `--store=${storeOf(place)}`,
   ];
   return {
     name,
@@ -125,7 +131,7 @@ const desync: Peer = {
     words: [
       path,
       ...(job.kind === 'blob' ? ['--digest', 'sha256', 'make'] : ['tar', '-i']),
-      ...['-n', `${job.cores}`, '-s', join(place.state, 'store.castr')],
+      ...['-n', `${job.cores}`, '-s', storeOf(place)],
       indexPath(job, place),
       inputPath(job),
     ],
@@ -134,7 +140,7 @@ const desync: Peer = {
     words: [
       path,
       ...(job.kind === 'blob' ? ['--digest', 'sha256', 'extract'] : ['untar', '-i']),
-      ...['-n', `${job.cores}`, '-s', join(place.state, 'store.castr')],
+      ...['-n', `${job.cores}`, '-s', storeOf(place)],
       ...desyncSeed(job, place),
       indexPath(job, place),
       // untar wants a folder that exists.
@@ -249,9 +255,23 @@ const restic: Peer = {
   result: ({ name }) => name,
 };
 
+const ours = casyncLike('ours', 'this project; syncs chunks in groups and the index', withNode);
+
+/** Takes the place of a contestant where there is a store in a bucket. */
+const download: Peer = {
+  ...ours,
+  name: 'download',
+  note: 'our own S3 client gets all objects of a store, 64 at a time, and drops them',
+  kinds: ['blob'],
+  extract: (_path, _job, place) => ({
+    words: [process.execPath, downloadProgram(), storeOf(place)],
+  }),
+  hasNoResult: true,
+};
+
 /** All contestants, in the order of the report. */
 export const PEERS: readonly Peer[] = [
-  casyncLike('ours', 'this project; syncs chunks in groups and the index', withNode),
+  ours,
   casyncLike('ours-nosync', 'this project with --sync=none', withNode, {
     extraWords: ['--sync=none'],
   }),
@@ -268,4 +288,5 @@ export const PEERS: readonly Peer[] = [
   tar,
   borg,
   restic,
+  download,
 ];

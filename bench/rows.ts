@@ -4,6 +4,7 @@
  */
 import type { DataSetName } from './data-sets.ts';
 import type { Kind } from './peers.ts';
+import type { ServerName } from './servers.ts';
 
 export interface Step {
   /** Stable name of the row. */
@@ -23,6 +24,10 @@ export interface Step {
     readonly snapshot: string;
     readonly use: 'seed' | 'over';
   };
+  /** The store is reached through this server; else it is a folder. */
+  readonly server?: ServerName;
+  /** Only these contestants take it. */
+  readonly only?: readonly string[];
 }
 
 export interface Scenario {
@@ -124,6 +129,67 @@ function allThree(id: string, kind: Kind, dataSet: DataSetName, title: string): 
   return { id, kind, steps };
 }
 
+/** Can write to stores over HTTP, and does not ask for one chunk after the other. */
+const UPLOADERS = ['ours', 'ours-nosync', 'desync'];
+/** Those who speak S3, and a plain download of the same objects. */
+const S3_USERS = [...UPLOADERS, 'download'];
+
+/** Stores on servers. casync gets one chunk after the other: with latency, a part of the image will do. */
+function remote(): readonly Scenario[] {
+  const kind = 'blob';
+  const first = make('http', 'image', '1 GiB image');
+  const out: Step = { ...first, action: 'extract', store: 'left' };
+  const part: Step = { ...first, dataSet: 'image-256M' };
+  return [
+    {
+      id: 'http',
+      kind,
+      only: CHUNKERS,
+      steps: [
+        { ...first, row: 'http-store', title: '1 GiB image, to be given away: make' },
+        { ...out, row: 'http-local', title: '1 GiB image: extract without a server' },
+        { ...out, row: 'http-extract', title: '1 GiB image: extract over HTTP', server: 'http' },
+        {
+          ...out,
+          row: 'http-extract-20ms',
+          title: '1 GiB image: extract over HTTP, 20 ms before each answer',
+          server: 'http-20ms',
+          only: UPLOADERS,
+        },
+      ],
+    },
+    {
+      id: 'http-latency',
+      kind,
+      only: CHUNKERS,
+      steps: [
+        { ...part, row: 'http-store-256M', title: 'image, 256 MiB, to be given away: make' },
+        {
+          ...part,
+          ...{ action: 'extract', store: 'left', server: 'http-20ms' },
+          row: 'http-extract-20ms-256M',
+          title: 'image, 256 MiB: extract over HTTP, 20 ms before each answer',
+        },
+      ],
+    },
+    {
+      id: 'http-upload',
+      kind,
+      only: UPLOADERS,
+      steps: [{ ...first, title: '1 GiB image: make over HTTP', server: 'http' }],
+    },
+    {
+      id: 's3',
+      kind,
+      only: S3_USERS,
+      steps: [
+        { ...first, row: 's3-make', title: '1 GiB image: make into a bucket', server: 's3' },
+        { ...out, row: 's3-extract', title: '1 GiB image: extract from a bucket', server: 's3' },
+      ],
+    },
+  ];
+}
+
 /** 1, 2, 4 and so on, and all of them. */
 function coreCounts(available: number): readonly number[] {
   const counts: number[] = [];
@@ -162,6 +228,7 @@ export function allScenarios(cores: number): readonly Scenario[] {
       ),
       only: CHUNKERS,
     })),
+    ...remote(),
   ];
 }
 

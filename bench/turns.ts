@@ -9,9 +9,10 @@ import { join } from 'node:path';
 import type { Contestant } from './contestants.ts';
 import type { DataSet, DataSetName } from './data-sets.ts';
 import { type Command, describeCommand, type Meter, measure } from './measure.ts';
-import type { Job, Place } from './peers.ts';
+import type { Job, Peer, Place } from './peers.ts';
 import type { Measurement, RowResult, Sample, Usage } from './result.ts';
 import type { Scenario, Step } from './rows.ts';
+import type { ServedStore, ServerName, Servers } from './servers.ts';
 import { orderOfRound } from './statistics.ts';
 import { compareIndexes, findDifference, type IndexComparison } from './verify.ts';
 
@@ -28,6 +29,7 @@ export interface TurnOptions {
   readonly processors: readonly number[];
   readonly env: Readonly<Record<string, string>>;
   readonly meter: Meter;
+  readonly servers: Servers;
   readonly signal: AbortSignal;
   /** Called before every command: what others have left to be done must be done. */
   readonly settle: () => Promise<void>;
@@ -50,6 +52,8 @@ interface Turn {
   readonly indexes: IndexComparison;
   readonly options: TurnOptions;
   readonly onSample: (step: Step, command: Command, usage: Usage) => void;
+  /** The stores behind servers that this turn has used. */
+  readonly served: Map<ServerName, ServedStore>;
 }
 
 /** A wrong result, or a command that failed, with the step that it happened in. */
@@ -71,7 +75,7 @@ export async function runScenario(
   dataSets: ReadonlyMap<DataSetName, DataSet>,
   options: TurnOptions,
 ): Promise<readonly RowResult[]> {
-  const contestants = everybody.filter(({ peer }) => takesPart(peer.name, peer.kinds, scenario));
+  const contestants = everybody.filter(({ peer }) => takesPart(peer, scenario));
   const indexes = compareIndexes([0, 24]);
   const records = new Map<string, RowRecord>();
   const recordOf = (row: string, name: string): RowRecord => {
@@ -96,6 +100,7 @@ export async function runScenario(
       };
       const place = placeOf(options.folder);
       const isFirst = turn === 0;
+      const served = new Map<ServerName, ServedStore>();
       try {
         await takeTurn({
           scenario,
@@ -106,6 +111,7 @@ export async function runScenario(
           indexes,
           options,
           onSample,
+          served,
         });
       } catch (error) {
         if (!(error instanceof StepFailure)) throw error;
@@ -113,6 +119,7 @@ export async function runScenario(
         recordOf(error.row, name).failure = error.message;
         options.say(`${error.row}: ${name}: FAILED: ${error.message}`);
       } finally {
+        for (const { clear } of served.values()) await clear();
         rmSync(options.folder, { recursive: true, force: true });
       }
     }
@@ -127,8 +134,9 @@ export async function runScenario(
   });
 }
 
-function takesPart(name: string, kinds: readonly string[], { only, kind }: Scenario): boolean {
-  return kinds.includes(kind) && (only === undefined || only.includes(name));
+function takesPart({ name, kinds, hasNoResult }: Peer, { only, kind }: Scenario): boolean {
+  if (only === undefined) return kinds.includes(kind) && hasNoResult !== true;
+  return kinds.includes(kind) && only.includes(name);
 }
 
 function progressLine(row: string, round: number, name: string, usage: Usage): string {
@@ -160,6 +168,7 @@ function canExtract({ cannotExtract }: Scenario, name: string): boolean {
 }
 
 function canTake(scenario: Scenario, { peer }: Contestant, step: Step): boolean {
+  if (step.only !== undefined && !step.only.includes(peer.name)) return false;
   if (step.action === 'extract') return canExtract(scenario, peer.name);
   return peer.hasStore || step.store === 'empty';
 }
@@ -175,7 +184,7 @@ async function failingAs(row: string, act: () => Promise<void>): Promise<void> {
 }
 
 async function takeStep(turn: Turn, step: Step): Promise<void> {
-  const { contestant, place, options } = turn;
+  const { contestant, options } = turn;
   const { peer, facts } = contestant;
   const job = jobOf(turn, step);
   if (step.action === 'extract') {
@@ -183,8 +192,9 @@ async function takeStep(turn: Turn, step: Step): Promise<void> {
     return;
   }
   if (step.store === 'empty') await newState(turn);
-  if (step.store === 'first') await copyState(turn, savedState(turn), place.state);
-  const command = completed(turn, peer.make(facts.path, job, place));
+  if (step.store === 'first') await copyState(turn, savedState(turn), turn.place.state);
+  const place = await placeOfStep(turn, step);
+  const command = completed(turn, peer.make(facts.path, job, place), step);
   await options.settle();
   const usage = await measure(command, measureOptions(turn));
   const index = peer.index?.(job, place);
@@ -205,17 +215,19 @@ async function extractAndCheck(
   step: Step,
   onUsage: (command: Command, usage: Usage) => void,
 ): Promise<void> {
-  const { contestant, place } = turn;
-  const { peer, facts } = contestant;
+  const place = await placeOfStep(turn, step);
+  const { peer, facts } = turn.contestant;
   const job = jobOf(turn, step);
   rmSync(place.output, { recursive: true, force: true });
   mkdirSync(place.output);
   if (job.old?.use === 'over') copyFileSync(job.old.path, join(place.output, peer.result(job)));
-  const command = completed(turn, peer.extract(facts.path, job, place));
+  const command = completed(turn, peer.extract(facts.path, job, place), step);
   await turn.options.settle();
   const usage = await measure(command, measureOptions(turn));
   const result = join(place.output, peer.result(job));
-  const difference = findDifference(job.kind, join(job.folder, job.name), result);
+  const difference = peer.hasNoResult
+    ? undefined
+    : findDifference(job.kind, join(job.folder, job.name), result);
   if (difference !== undefined) throw new Error(difference);
   rmSync(place.output, { recursive: true, force: true });
   onUsage(command, usage);
@@ -232,14 +244,28 @@ function jobOf({ scenario, dataSets, options }: Turn, step: Step): Job {
   return old ? { ...job, old } : job;
 }
 
+/** With the locator of the store, where that is behind a server. */
+async function placeOfStep({ place, options, served }: Turn, { server }: Step): Promise<Place> {
+  if (server === undefined) return place;
+  const path = join(place.state, 'store.castr');
+  const store = served.get(server) ?? (await options.servers.open(server, path));
+  served.set(server, store);
+  return { ...place, store: store.locator };
+}
+
 /** With the environment of the run, bound to as many processors as the scenario says. */
-function completed({ scenario, contestant, place, options }: Turn, command: Command): Command {
+function completed(
+  { scenario, contestant, place, options, served }: Turn,
+  command: Command,
+  step?: Step,
+): Command {
   const { cores } = scenario;
   const chosen = options.processors.slice(0, cores).join(',');
   const binding = cores === undefined ? [] : ['taskset', '-c', chosen];
   const home = join(options.folder, 'home');
   const folders = { HOME: home, TMPDIR: home };
-  const env = { ...options.env, ...folders, ...contestant.peer.env?.(place) };
+  const forServer = step?.server && served.get(step.server)?.env;
+  const env = { ...options.env, ...folders, ...contestant.peer.env?.(place), ...forServer };
   return { ...command, words: [...binding, ...command.words], env };
 }
 

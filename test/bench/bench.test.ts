@@ -1,10 +1,13 @@
 /** The benchmark works end to end: small data, whole commands, verified results. No times. */
 import { spawn } from 'node:child_process';
 import { chmodSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import type { BenchResult } from '../../bench/result.ts';
 import { allScenarios } from '../../bench/rows.ts';
+import { NGINX_NEEDS } from '../helpers/nginx.ts';
+import { GATEWAY_COMMANDS } from '../helpers/radosgw.ts';
 import { requirement } from '../helpers/requirements.ts';
 import { CASYNC } from '../helpers/run-casync.ts';
 import { temporaryFolder } from '../helpers/temporary-folder.ts';
@@ -75,10 +78,13 @@ function spoiler(t: ExecutionContext, verb: string, spoil: string): string {
 
 test.serial('all rows run, with results like those of casync', async (t) => {
   if (!requirement(t, { commands: ['casync', 'taskset'] })) return;
-  const run = await bench(t, ['--quick', '--peers=casync'], { usualFolder: true });
+  const wanted = allScenarios(availableParallelism())
+    .filter(({ steps }) => steps.every(({ server }) => server === undefined))
+    .flatMap(({ steps }) => steps);
+  const rows = `--rows=${wanted.map(({ row }) => row).join()}`;
+  const run = await bench(t, ['--quick', '--peers=casync', rows], { usualFolder: true });
   t.is(run.status, 0, run.stderr);
   const result = resultOf(run);
-  const wanted = allScenarios(result.machine.cores).flatMap(({ steps }) => steps);
   t.deepEqual(
     result.rows.map(({ id }) => id),
     wanted.map(({ row }) => row),
@@ -102,6 +108,31 @@ test.serial('all rows run, with results like those of casync', async (t) => {
   t.true(run.stdout.includes('| image-make '));
   const [, folder = ''] = /^in (\S+) /.exec(run.stderr) ?? [];
   t.true(folder.includes('casync-bench-') && !existsSync(folder), folder);
+});
+
+test.serial('rows of remote stores start their servers, and end them', async (t) => {
+  const commands = ['casync', ...(NGINX_NEEDS.commands ?? []), ...GATEWAY_COMMANDS];
+  if (!requirement(t, { ...NGINX_NEEDS, commands })) return;
+  const words = ['--quick', '--rows=http,s3', '--peers=casync,download'];
+  const run = await bench(t, words, { usualFolder: true });
+  t.is(run.status, 0, run.stderr);
+  t.deepEqual(
+    resultOf(run).rows.map(({ id, measurements }) => [
+      id,
+      measurements.map(({ contestant }) => contestant).join(),
+    ]),
+    [
+      ['http-store', 'ours,casync'],
+      ['http-local', 'ours,casync'],
+      ['http-extract', 'ours,casync'],
+      ['http-extract-20ms', 'ours'],
+      ['http-store-256M', 'ours,casync'],
+      ['http-extract-20ms-256M', 'ours,casync'],
+      ['http-make', 'ours'],
+      ['s3-make', 'ours,download'],
+      ['s3-extract', 'ours,download'],
+    ],
+  );
 });
 
 test.serial('every other program that is installed does its rows', async (t) => {
