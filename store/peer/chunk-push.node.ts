@@ -56,7 +56,6 @@ export class ChunkPush {
   #items: Uint8Array[];
   #end = 0;
   #count = 0;
-  #isEnded = false;
   #writing: Promise<void> | undefined;
 
   constructor(command: Command, { digest, held, ...options }: ChunkPushOptions) {
@@ -87,10 +86,9 @@ export class ChunkPush {
 
   /**
    * @param bytes memory that was taken from the held bytes; belongs to the push from now on
-   * @returns resolves when the other side keeps up; undefined if it takes no more chunks
+   * Resolves when the other side keeps up. Nothing can be added once the push is being ended.
    */
-  add(id: ChunkId, bytes: Uint8Array, plainSize: number): Promise<void> | undefined {
-    if (this.#isEnded) return undefined;
+  add(id: ChunkId, bytes: Uint8Array, plainSize: number): Promise<void> {
     this.#chunks.set(id, bytes);
     this.#chunksSize += bytes.length;
     this.#end += plainSize;
@@ -105,7 +103,6 @@ export class ChunkPush {
 
   /** No more chunks come; resolves when the other side has all of them. @throws StorageError */
   async commit(): Promise<void> {
-    this.#isEnded = true;
     try {
       await this.#writing;
       this.#items.push(encodeIndexTail(this.#count));
@@ -117,7 +114,6 @@ export class ChunkPush {
   }
 
   async discard(): Promise<void> {
-    this.#isEnded = true;
     await this.#session.discard();
     this.#releaseAll();
   }

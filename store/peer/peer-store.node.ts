@@ -116,10 +116,11 @@ class PeerStore implements StoredChunkStore {
     for (;;) {
       this.#checkFailure();
       this.#push ??= this.#startPush(id);
-      const push = await this.#push;
-      const added = push.add(id, bytes, plainSize);
+      const opening = this.#push;
+      const push = await opening;
       // Another call may have ended this one meanwhile.
-      if (added === undefined) continue;
+      if (this.#push !== opening) continue;
+      const added = push.add(id, bytes, plainSize);
       if (push.isFull) this.#endPush();
       return added;
     }

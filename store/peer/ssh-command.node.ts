@@ -126,11 +126,7 @@ function helperFolder({ environment }: LocationSettings): string {
  * CASYNC_PROTOCOL_PATH names. It goes before what is built in.
  */
 export function hasOwnHelper(scheme: string, settings: LocationSettings): boolean {
-  return Boolean(settings.environment.CASYNC_PROTOCOL_PATH) && hasHelper(scheme, settings);
-}
-
-/** Whether there is a helper for the scheme, also where nobody has named a folder. */
-export function hasHelper(scheme: string, settings: LocationSettings): boolean {
+  if (!settings.environment.CASYNC_PROTOCOL_PATH) return false;
   try {
     accessSync(join(helperFolder(settings), `casync-${scheme}`), constants.X_OK);
     return true;

@@ -1,11 +1,15 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import test, { type ExecutionContext } from 'ava';
+import { equalBytes } from '../../../formats/bytes.ts';
 import type { ChunkId } from '../../../formats/chunk-id.ts';
+import { createDigest } from '../../../lib/digest/digest.node.ts';
 import type { LocationSettings } from '../../../store/location-settings.ts';
 import { openPeerStore } from '../../../store/peer/peer-store.node.ts';
 import { openPeer, openPeerWriter } from '../../../store/peer/pulled-place.node.ts';
 import { peerAt, settingsOfFakeSsh, writeScript } from '../../helpers/fake-ssh.ts';
+import { noise } from '../../helpers/golden.ts';
 import {
   allChunks,
   collected,
@@ -222,4 +226,54 @@ test('desync: chunks come from its store', async (t) => {
   t.deepEqual(await allChunks(chunks), STORED);
   t.false(await chunks?.has(ABSENT));
   await chunks?.close();
+});
+
+test('what one push may not hold goes into the next one, whether it lacks or not', async (t) => {
+  if (!requirement(t, { commands: ['casync'] })) return;
+  const folder = temporaryFolder(t);
+  const log = join(folder, 'log');
+  const program = writeScript(folder, 'counted', [`echo "$1" >>'${log}'`, 'exec casync "$@"']);
+  const options = { settings: settingsOfFakeSsh(folder, program), digest: 'sha512-256' } as const;
+  const digest = createDigest('sha512-256');
+  const chunks = Array.from({ length: 24 }, (_, i) => {
+    const plain = noise(3 * 1024 * 1024, 2 * i + 1);
+    return { id: digest.hash(plain), stored: new Uint8Array(gzipSync(plain, { level: 0 })) };
+  });
+  for (let round = 1; round <= 2; round++) {
+    const store = openPeerStore(peerAt('host:big.castr'), options);
+    await Promise.all(
+      chunks.map(({ id, stored }) => store.putStored(id, stored, { plainSize: 3 * 1024 * 1024 })),
+    );
+    await store.flush();
+    await store.close();
+  }
+  for (const { id, stored } of chunks) {
+    const path = join(folder, 'big.castr', id.slice(0, 4), `${id}.cacnk`);
+    t.true(equalBytes(new Uint8Array(readFileSync(path)), stored));
+  }
+  // The first one finds no store; then at least two a round.
+  t.true(readFileSync(log, 'utf8').split('\n').length > 5);
+});
+
+test('helpers of URL schemes are programs like others', async (t) => {
+  if (!requirement(t, { commands: ['casync'] })) return;
+  const folder = temporaryFolder(t);
+  // Takes the paths out of the URLs.
+  writeScript(folder, 'casync-test', [
+    `for word; do shift; set -- "$@" "$\{word#test://host}"; done`,
+    'exec casync "$@"',
+  ]);
+  const settings = { environment: { ...process.env, CASYNC_PROTOCOL_PATH: folder } };
+  const url = (word: string) => peerAt(word.replace('host:', 'test://host'));
+  const things = {
+    file: { kind: 'index', locator: url(SERVED.indexFile) },
+    stores: [url(SERVED.store)],
+  } as const;
+  const peer = openPeer(things, { settings });
+  t.deepEqual(await collected(peer.file), SERVED.indexBytes);
+  t.deepEqual(await allChunks(peer.chunks), STORED);
+  await peer.close();
+  t.throws(() => openPeerStore(url(SERVED.store), { settings, digest: 'sha256' }), {
+    code: 'UNSUPPORTED',
+  });
 });
