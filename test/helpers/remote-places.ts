@@ -3,7 +3,15 @@
  * with a way to look at what is stored, and to end the server and start it again. Used by
  * test/cli/remote.test.ts and test/fault/remote-*.ts.
  */
-import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  type Dirent,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type FaultyProxy, startFaultyProxy } from './faulty-proxy.ts';
 import { NGINX_NEEDS, startNginx } from './nginx.ts';
@@ -53,21 +61,31 @@ type Content = Pick<RemotePlace, 'names' | 'read' | 'write' | 'remove'>;
 const UNFINISHED = /(?:^|\/)\.[^/]*$|\.tmp[^/]*$/;
 const TOKEN = 'canary-token-of-tests';
 
+/** Whose folder vanishes meanwhile has none: a server may still be at work. */
+function* filesBelow(folder: string, name: string): Generator<string> {
+  let entries: readonly Dirent[] = [];
+  try {
+    entries = readdirSync(join(folder, name), { withFileTypes: true });
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
+  }
+  for (const entry of entries) {
+    const path = join(name, entry.name);
+    if (entry.isDirectory()) yield* filesBelow(folder, path);
+    else if (entry.isFile()) yield path;
+  }
+}
+
 function folderContent(folder: string): Content {
   return {
-    names: async () =>
-      readdirSync(folder, { recursive: true, withFileTypes: true })
-        .filter((entry) => entry.isFile())
-        .map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1))
-        .filter((name) => !UNFINISHED.test(name))
-        .sort(),
+    names: async () => [...filesBelow(folder, '')].filter((name) => !UNFINISHED.test(name)).sort(),
     read: async (name) => readFileSync(join(folder, name)),
     write: async (name, bytes) => {
       mkdirSync(dirname(join(folder, name)), { recursive: true });
       chmodSync(dirname(join(folder, name)), 0o777);
       writeFileSync(join(folder, name), bytes);
     },
-    remove: async (name) => rmSync(join(folder, name)),
+    remove: async (name) => rmSync(join(folder, name), { force: true }),
   };
 }
 
