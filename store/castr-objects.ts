@@ -5,7 +5,7 @@
 import type { ChunkId } from '../formats/chunk-id.ts';
 import { chunkKey, parseChunkKey } from '../formats/chunk-path.ts';
 import { CasError, isCasError } from '../formats/errors.ts';
-import type { ObjectBackend, ObjectKey, SignalOption } from './backend.ts';
+import type { ObjectBackend, SignalOption } from './backend.ts';
 import type { ListedChunk } from './chunk-store.ts';
 import { ChunkMissing } from './errors.ts';
 import { isObjectKey } from './object-key.ts';
@@ -21,26 +21,32 @@ const COMPRESSED_SUFFIX = '.cacnk';
 /**
  * @param backend belongs to the result from now on
  * @param suffix of compressed chunks; `.cacnk` if left out
+ * @param options.asksForPlain whether chunks that are not compressed count as being there; true if left
+ * out. They are read in any case, but to ask for each of them costs as much as to ask for the others
  * @throws CasError `USAGE` if the suffix cannot be part of a name
  */
 export function openCastrObjects(
   backend: ObjectBackend,
   suffix: string = COMPRESSED_SUFFIX,
+  { asksForPlain = true }: { readonly asksForPlain?: boolean } = {},
 ): CastrObjects {
   if (suffix.includes('/') || !isObjectKey(`0${suffix}`)) {
     throw new CasError('USAGE', { subject: suffix, reason: 'not a suffix for chunks' });
   }
-  return new CastrObjects(backend, suffix);
+  return new CastrObjects(backend, suffix, asksForPlain);
 }
 
 export class CastrObjects implements StoredChunkStore {
   readonly #backend: ObjectBackend;
   /** The suffixes that a chunk may have; the first is that of new chunks. */
   readonly #suffixes: readonly string[];
+  /** Those with which a chunk counts as being there. */
+  readonly #askedFor: readonly string[];
 
-  constructor(backend: ObjectBackend, suffix: string) {
+  constructor(backend: ObjectBackend, suffix: string, asksForPlain: boolean) {
     this.#backend = backend;
     this.#suffixes = suffix === '' ? [''] : [suffix, ''];
+    this.#askedFor = asksForPlain ? this.#suffixes : [suffix];
   }
 
   get label(): string {
@@ -48,7 +54,8 @@ export class CastrObjects implements StoredChunkStore {
   }
 
   has(id: ChunkId, options?: SignalOption): boolean | Promise<boolean> {
-    return this.#backend.has(this.#keys(id), options);
+    const keys = this.#askedFor.map((suffix) => chunkKey(id, suffix));
+    return this.#backend.has(keys, options);
   }
 
   /** The object under the first name that is there. */
@@ -90,14 +97,10 @@ export class CastrObjects implements StoredChunkStore {
   }
 
   async remove(id: ChunkId, options?: SignalOption): Promise<void> {
-    for (const key of this.#keys(id)) await this.#backend.remove(key, options);
+    for (const suffix of this.#suffixes) await this.#backend.remove(chunkKey(id, suffix), options);
   }
 
   close(): Promise<void> {
     return this.#backend.close();
-  }
-
-  #keys(id: ChunkId): readonly ObjectKey[] {
-    return this.#suffixes.map((suffix) => chunkKey(id, suffix));
   }
 }

@@ -51,7 +51,9 @@ export async function openStoredChunks(
   const { place, settings, suffix, opened, digests } = description;
   if (opened !== undefined) return readOnly(opened);
   if (place.kind === 'url' && !isBehindProtocol(place, settings)) {
-    return openCastrObjects(await openBackendAt(place, settings), suffix);
+    return openCastrObjects(await openBackendAt(place, settings), suffix, {
+      asksForPlain: false,
+    });
   }
   const { openPeer } = await import('../../store/peer/pulled-place.node.ts');
   if (place.kind === 'url') {

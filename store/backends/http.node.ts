@@ -38,12 +38,17 @@ export async function openHttpFile(url: string, settings: LocationSettings): Pro
   return openHttpFileOf(await openHttpClient(url, settings), settings);
 }
 
+/** Names kept of what is not there. */
+const MOST_KNOWN_ABSENT = 4096;
+
 class HttpBackend implements ObjectBackend {
   readonly label: string;
   readonly can: BackendAbilities = { write: true, list: false, remove: true };
   readonly #client: HttpClient;
   readonly #requests: HttpRequests;
   /** Path of the folder, with a slash at the end. */
+  /** What `has` did not find: who puts it now need not look again. */
+  readonly #absent = new Set<ObjectKey>();
   readonly #folder: string;
   /** Whether the server does not replace what a put must not replace; undefined until it was asked. */
   #honoursConditions: boolean | undefined;
@@ -67,7 +72,13 @@ class HttpBackend implements ObjectBackend {
       const found = await this.#requests.find(targets[i], this.#concern(key, 'find'), signal);
       if (found !== undefined) return true;
     }
+    this.#noteAbsent(keys);
     return false;
+  }
+
+  #noteAbsent(keys: readonly ObjectKey[]): void {
+    if (this.#absent.size > MOST_KNOWN_ABSENT) this.#absent.clear();
+    for (const key of keys) this.#absent.add(key);
   }
 
   async stat(key: ObjectKey, { signal }: SignalOption = {}): Promise<ObjectInfo | undefined> {
@@ -89,7 +100,9 @@ class HttpBackend implements ObjectBackend {
     const wish = { body: bytes, ifAbsent, folders: this.#foldersOf(key) };
     if (!ifAbsent) return this.#requests.put(target, wish, concern, signal);
     // A server that knows no conditions would replace it.
-    if (this.#honoursConditions !== true && (await this.has([key], { signal }))) return 'present';
+    const isLookedFor = this.#absent.delete(key) || this.#honoursConditions === true;
+    if (!isLookedFor && (await this.has([key], { signal }))) return 'present';
+    this.#absent.delete(key);
     const result = await this.#requests.put(target, wish, concern, signal);
     if (result === 'present') this.#honoursConditions = true;
     else if (this.#honoursConditions === undefined) {
