@@ -10,10 +10,8 @@ import { RECORD_HEADER_SIZE } from './record-types.ts';
 
 /** Most bytes of a message, its header included. */
 export const MAX_MESSAGE_SIZE = 16 * 1024 * 1024;
-/** Most bytes of an index or archive in one message. */
-export const MAX_PIECE_SIZE = MAX_MESSAGE_SIZE - RECORD_HEADER_SIZE;
 /** Most bytes of a chunk, as it is sent: a chunk is always one message. */
-export const MAX_SENT_CHUNK_SIZE = MAX_PIECE_SIZE - 8 - CHUNK_ID_LENGTH;
+export const MAX_SENT_CHUNK_SIZE = MAX_MESSAGE_SIZE - RECORD_HEADER_SIZE - 8 - CHUNK_ID_LENGTH;
 /** Largest error number of an abort. */
 export const MAX_ABORT_ERROR = 2 ** 31 - 2;
 

@@ -9,7 +9,6 @@ import { agree, checkHelloFlags, PROTOCOL_FLAG as F } from '../../formats/protoc
 import {
   encodeMessage,
   MAX_MESSAGE_SIZE,
-  MAX_PIECE_SIZE,
   MAX_SENT_CHUNK_SIZE,
   MESSAGE_TYPES,
   type Message,
@@ -343,7 +342,7 @@ test('messages that were not agreed are refused', (t) => {
 });
 
 test('messages of the largest size pass, larger ones are not made', (t) => {
-  const piece: Message = { kind: 'index', bytes: new Uint8Array(MAX_PIECE_SIZE).fill(7) };
+  const piece: Message = { kind: 'index', bytes: new Uint8Array(MAX_MESSAGE_SIZE - 16).fill(7) };
   t.is(decodeAll(OURS, [encodeAll([HELLO_ALL, piece])]).length, 2);
   const chunkId = chunkIdFromBytes(new Uint8Array(32));
   const chunkOf = (length: number): Message => ({
