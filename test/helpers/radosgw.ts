@@ -99,15 +99,16 @@ function connected(): Promise<Socket | undefined> {
 function firstLine(socket: Socket): Promise<string> {
   return new Promise((done, fail) => {
     let text = '';
+    const onClose = (): void => fail(new Error('the gateway has ended'));
     socket.setEncoding('utf8');
     socket.on('data', (piece: string) => {
       text += piece;
       if (!text.includes('\n')) return;
       socket.unref();
-      socket.removeAllListeners('data');
+      socket.removeAllListeners('data').off('close', onClose);
       done(text);
     });
-    socket.once('close', () => fail(new Error('the gateway has ended')));
+    socket.once('close', onClose);
   });
 }
 
