@@ -65,6 +65,7 @@ export async function openSettings(
       environment,
       ...fieldsOf(locator),
       ...overrides(options, environment),
+      ...(options.isLogLevelChosen && { logLevel: options.logLevel }),
       onRetry: (event: RetryEvent) => events.inform(retryText(event)),
     };
     known.set(locator, settings);

@@ -69,6 +69,7 @@ const LOG_LEVEL = valueRow(
     const level = parseLogLevel(value);
     if (level === undefined) throw refuse(`Failed to parse log level "${value}": Invalid argument`);
     options.logLevel = level;
+    options.isLogLevelChosen = true;
   },
   { short: 'l', values: LOG_LEVEL_NAMES },
 );

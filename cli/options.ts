@@ -23,6 +23,8 @@ export const KINDS: readonly Kind[] = [
 /** The effective options of one run. */
 export interface Options {
   logLevel: number;
+  /** Whether an option said so. */
+  isLogLevelChosen: boolean;
   verbose: boolean;
   dryRun: boolean;
   store: string | undefined;
@@ -81,6 +83,7 @@ export interface Options {
 export function defaultOptions(environment: Readonly<Record<string, string | undefined>>): Options {
   return {
     logLevel: parseLogLevel(environment.CASYNC_LOG_LEVEL ?? '') ?? 6,
+    isLogLevelChosen: false,
     verbose: parseBoolean(environment.CASYNC_VERBOSE ?? '') ?? false,
     dryRun: false,
     store: undefined,

@@ -8,7 +8,7 @@ export interface LocationSettings {
   /** Environment variables: proxies, programs, credentials. */
   readonly environment: Readonly<Record<string, string | undefined>>;
 
-  /** Credentials for HTTP, FTP; those in a URL win, a netrc file comes last. */
+  /** Credentials for HTTP, FTP; those in a URL win. For HTTP a netrc file comes last. */
   readonly user?: string;
   readonly password?: string;
   /** Sent as bearer token over HTTP. */
@@ -36,6 +36,9 @@ export interface LocationSettings {
   /** ssh and SFTP: the program to run here, and the one there. */
   readonly sshProgram?: string;
   readonly remoteProgram?: string;
+
+  /** For a casync there, 0 to 7; where the user has chosen one. */
+  readonly logLevel?: number;
 
   /** How long nothing may happen on a connection, in milliseconds. */
   readonly timeoutMs?: number;

@@ -2,6 +2,7 @@
  * Gets chunks from wherever they are into the memory of a pipeline: seeds and stores on this machine in
  * the threads of its pool, all others over the network from here. Used by everything that reads chunks.
  */
+import { setMaxListeners } from 'node:events';
 import { CHUNK_ID_LENGTH, chunkIdFromBytes } from '../../formats/chunk-id.ts';
 import type { ChunkIndex } from '../../formats/chunk-index.ts';
 import type { ChunkSource, ChunkStore } from '../../store/chunk-store.ts';
@@ -61,6 +62,8 @@ class RemoteGetter implements ChunkGetter {
   readonly #running = new Set<Promise<unknown>>();
 
   constructor(options: ChunkGetterOptions) {
+    // As many requests as are under way listen to it.
+    setMaxListeners(0, this.#ending.signal);
     const { pool, sources } = options;
     const { cache } = sources;
     this.#options = options;

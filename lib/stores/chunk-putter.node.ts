@@ -2,6 +2,7 @@
  * Puts chunks from the memory of a pipeline into its store: into one on this machine in the threads of
  * its pool, into all others over the network from here. Used by everything that makes indexes.
  */
+import { setMaxListeners } from 'node:events';
 import { CHUNK_ID_LENGTH, type ChunkId, chunkIdFromBytes } from '../../formats/chunk-id.ts';
 import type { ChunkStore } from '../../store/chunk-store.ts';
 import { PipelineError } from '../errors.ts';
@@ -74,6 +75,8 @@ class RemotePutter implements ChunkPutter {
     description: Extract<StoreDescription, { readonly place: unknown }>,
   ) {
     const { pool } = options;
+    // As many requests as are under way listen to it.
+    setMaxListeners(0, this.#ending.signal);
     const here = createNodeTranscoder(description.digests, description.compression);
     this.#options = options;
     this.#store = openRemoteStore(description, {

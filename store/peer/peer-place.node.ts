@@ -16,8 +16,6 @@ export type SshLocator = Extract<Locator, { readonly kind: 'ssh' }>;
 
 export interface PeerOptions {
   readonly settings: LocationSettings;
-  /** For the programs there; only where the user has chosen one, 0 to 7. */
-  readonly logLevel?: number;
 }
 
 /** What one program is asked for; all at the same place. The first store is the one that is written. */

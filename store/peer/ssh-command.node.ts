@@ -24,8 +24,6 @@ export interface PeerWords {
 
 export interface PeerCommandOptions {
   readonly settings: LocationSettings;
-  /** Only where the user has chosen one, 0 to 7. */
-  readonly logLevel?: number;
 }
 
 const DEFAULT_HELPERS = '/usr/lib/casync/protocols';
@@ -44,9 +42,9 @@ const HOME = /^~(?:[A-Za-z_][A-Za-z0-9_.-]*)?(?:\/|$)/;
 export function casyncOverSsh(
   host: string,
   words: PeerWords,
-  { settings, logLevel }: PeerCommandOptions,
+  { settings }: PeerCommandOptions,
 ): Command {
-  const { environment, rateLimit } = settings;
+  const { environment, rateLimit, logLevel } = settings;
   const program = settings.remoteProgram ?? (environment.CASYNC_REMOTE_PATH || 'casync');
   if (program.startsWith('-')) throw refused(program, 'This is no program to run with ssh.');
   const { verb, archive, index, stores = [] } = words;

@@ -38,8 +38,7 @@ test('the words are those of casync', (t) => {
 test('programs, rate limit and log level come from settings and environment', (t) => {
   const environment = { CASYNC_SSH_PATH: '/x/my ssh', CASYNC_REMOTE_PATH: '/opt/casync' };
   const { program, words } = casyncOverSsh('host', PULL, {
-    settings: { environment, rateLimit: 1000.5 },
-    logLevel: 7,
+    settings: { environment, rateLimit: 1000.5, logLevel: 7 },
   });
   t.is(program, '/x/my ssh');
   t.deepEqual(words.slice(1, 5), ['/opt/casync', '--log-level=7', '--rate-limit-bps=1001', 'pull']);
