@@ -83,7 +83,7 @@ export function openStoringPool(
 ): JobPool {
   if (!isDescription(store)) return openJobPool(setup, 0, { store });
   if (!isRemote(store)) return openJobPool({ ...setup, store }, threadCount);
-  return openJobPool({ ...setup, compression: store.compression }, threadCount);
+  return openJobPool({ ...setup, compression: store.compression }, threadCount, { helps: false });
 }
 
 /** A segment whose chunks are known and on their way. */

@@ -111,7 +111,9 @@ export class ChunkReader {
         close: async () => {},
       };
     } else {
-      this.pool = openJobPool({ ...setup, sources: localSources(source) }, threadCount);
+      this.pool = openJobPool({ ...setup, sources: localSources(source) }, threadCount, {
+        helps: !isRemote,
+      });
       this.#getter = openChunkGetter({
         sources: source,
         index,

@@ -20,12 +20,21 @@ export function defaultThreadCount(): number {
   return Math.min(availableParallelism() - 1, MOST_THREADS);
 }
 
+export interface JobPoolOptions extends OpenStores {
+  /** Whether this thread takes jobs, too; true if left out. One that talks to servers has enough to do. */
+  readonly helps?: boolean;
+}
+
 /**
  * @param setup for the contexts of all threads
- * @param open stores for jobs in this thread that `setup` does not describe; there must not be any
+ * @param options stores for jobs in this thread that `setup` does not describe; there must not be any
  * threads then
  */
-export function openJobPool(setup: JobSetup, threadCount: number, open?: OpenStores): JobPool {
+export function openJobPool(
+  setup: JobSetup,
+  threadCount: number,
+  { helps = true, ...open }: JobPoolOptions = {},
+): JobPool {
   // In the bundled program the script lies beside the bundle.
   const name = import.meta.url.endsWith('.ts') ? './worker-from-source.cjs' : './worker.cjs';
   return createThreadPool({
@@ -34,5 +43,6 @@ export function openJobPool(setup: JobSetup, threadCount: number, open?: OpenSto
     openContext: () => new JobContext(setup, open),
     script: new URL(name, import.meta.url),
     setup,
+    helps,
   });
 }

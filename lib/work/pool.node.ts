@@ -41,6 +41,8 @@ export interface ThreadPoolOptions<Context, Jobs> {
   readonly script: URL;
   /** Handed to the script as `workerData`. */
   readonly setup: unknown;
+  /** Whether the caller's thread takes jobs, too, while all others are busy; true if left out. */
+  readonly helps?: boolean;
 }
 
 interface Waiting {
@@ -138,7 +140,8 @@ class ThreadPool<Context extends Closable, Jobs extends JobTable<Context>> imple
         worker.postMessage(next.message);
       }
     }
-    if (this.#waiting.length > 0 && !this.#isHelping) void this.#help();
+    const { helps = true } = this.#options;
+    if (helps && this.#waiting.length > 0 && !this.#isHelping) void this.#help();
   }
 
   /** Runs what no thread has room for; between two jobs the threads are looked after. */
