@@ -72,7 +72,7 @@ const FEWEST_SLOTS = 2;
 /** Besides two for each thread: enough for the user of the bytes to be late for a while. */
 const MORE_SLOTS = 14;
 /** As much on its way as keeps a distant server and a fast line busy. */
-const REMOTE_SLOTS = 32;
+const REMOTE_SLOTS = 24;
 /** Bytes that the hash of the chunker needs. */
 const SMALLEST_WINDOW = 48;
 
