@@ -142,6 +142,8 @@ test.serial('every other program that is installed does its rows', async (t) => 
   const result = resultOf(run);
   t.log(result.contestants.map(({ name, version }) => `${name} ${version}`).join(', '));
   for (const { name } of result.contestants) {
+    // Is compared with in the rows of buckets only.
+    if (name === 'download') continue;
     t.true(result.rows.some((row) => row.measurements.some((one) => one.contestant === name)));
   }
 });

@@ -34,7 +34,7 @@ const SHIFT_ON = { uidShift: { enabled: true, shift: 0, range: 65536 } };
 
 const ROWS: readonly (readonly [readonly string[], Partial<Options>])[] = [
   [[], {}],
-  [['-lerr'], { logLevel: 3 }],
+  [['-lerr'], { logLevel: 3, isLogLevelChosen: true }],
   [['-v'], { verbose: true }],
   [['-n'], { dryRun: true }],
   [['--store=a', '--store=b'], { store: 'b' }],
@@ -105,7 +105,7 @@ const VARIABLES: readonly (readonly [Environment, readonly string[], Partial<Opt
   [{ CASYNC_VERBOSE: 'no' }, ['-v'], { verbose: true }],
   [{ CASYNC_VERBOSE: 'perhaps' }, [], {}],
   [{ CASYNC_LOG_LEVEL: 'crit' }, [], { logLevel: 2 }],
-  [{ CASYNC_LOG_LEVEL: '7' }, ['-lerr'], { logLevel: 3 }],
+  [{ CASYNC_LOG_LEVEL: '7' }, ['-lerr'], { logLevel: 3, isLogLevelChosen: true }],
   [{ CASYNC_LOG_LEVEL: 'loud' }, [], {}],
   [{ CASYNC_DIGEST: 'sha512-256' }, [], { digest: 'sha512-256' }],
   [{ CASYNC_DIGEST: 'sha512-256' }, ['--digest=sha256'], { digest: 'sha256' }],
