@@ -67,6 +67,7 @@ test('every command is among those that are tried', (t) => {
 });
 
 for (const [verb, runs] of Object.entries(RUNS)) {
+  if (runs.length === 0) continue;
   test(`${verb} is silent, into a pipe and on a terminal`, async (t) => {
     t.timeout(240_000);
     const hasTerminal = requirement(t, { commands: ['python3'] });
