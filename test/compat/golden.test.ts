@@ -24,6 +24,7 @@ const NOT_MADE = new Set([
   'make-tree.sh',
   'make-tree-chattr.sh',
   'manifest.sha256',
+  'protocol',
 ]);
 
 function filesBelow(folder: string): string[] {
