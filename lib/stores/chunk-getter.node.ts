@@ -5,14 +5,13 @@
 import { setMaxListeners } from 'node:events';
 import { CHUNK_ID_LENGTH, chunkIdFromBytes } from '../../formats/chunk-id.ts';
 import type { ChunkIndex } from '../../formats/chunk-index.ts';
-import type { ChunkSource, ChunkStore } from '../../store/chunk-store.ts';
+import type { ChunkSource } from '../../store/chunk-store.ts';
 import { openFallbackSource } from '../../store/wrap/fallback.ts';
 import { PipelineError } from '../errors.ts';
-import { createNodeTranscoder, openLocalObjects } from '../local-store.node.ts';
+import { openLocalObjects } from '../local-store.node.ts';
 import { FETCHED, type FetchChunksInput, withChunkId } from '../work/jobs/fetch-chunks.node.ts';
 import type { JobPool } from '../work/jobs.node.ts';
-import { createPooledTranscoder } from './pooled-transcoder.node.ts';
-import { openRemoteStore } from './remote-store.node.ts';
+import { openPooledStore } from './pooled-store.node.ts';
 import { RepeatedChunks } from './repeated-chunks.ts';
 import { localSources, remoteSources, type SourceDescriptions } from './store-description.ts';
 
@@ -70,17 +69,12 @@ class RemoteGetter implements ChunkGetter {
     this.#repeated = new RepeatedChunks(options.index);
     this.#hasLocal = localSources(sources).length > 0;
     this.#cache = cache && openLocalObjects(cache);
-    const stores = remoteSources(sources).map((description): ChunkStore => {
-      const here = createNodeTranscoder(description.digests, description.compression);
-      return openRemoteStore(description, {
-        transcoder:
-          pool.threadCount > 0
-            ? createPooledTranscoder(pool, options.bytes(0, 0).buffer, here)
-            : here,
-        usesScratch: pool.threadCount === 0,
-        ...(this.#cache && { cache: this.#cache }),
-      });
-    });
+    const pooled = {
+      pool,
+      memory: options.bytes(0, 0).buffer,
+      ...(this.#cache && { cache: this.#cache }),
+    };
+    const stores = remoteSources(sources).map((store) => openPooledStore(store, pooled));
     this.#source = openFallbackSource(stores);
   }
 

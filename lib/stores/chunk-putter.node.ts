@@ -6,12 +6,16 @@ import { setMaxListeners } from 'node:events';
 import { CHUNK_ID_LENGTH, type ChunkId, chunkIdFromBytes } from '../../formats/chunk-id.ts';
 import type { ChunkStore } from '../../store/chunk-store.ts';
 import { PipelineError } from '../errors.ts';
-import { createNodeTranscoder, openLocalStore } from '../local-store.node.ts';
+import { openLocalStore } from '../local-store.node.ts';
 import type { StoreChunksInput, StoreChunksOutput } from '../work/jobs/store-chunks.node.ts';
 import type { JobPool } from '../work/jobs.node.ts';
-import { createPooledTranscoder } from './pooled-transcoder.node.ts';
-import { openRemoteStore } from './remote-store.node.ts';
-import { isRemote, type StoreDescription } from './store-description.ts';
+import { openPooledStore } from './pooled-store.node.ts';
+import { lazyStore } from './remote-store.node.ts';
+import {
+  isRemote,
+  type RemoteStoreDescription,
+  type StoreDescription,
+} from './store-description.ts';
 
 export interface ChunkPutterOptions {
   /** A store that is open already stays open; the pool works without threads then. */
@@ -36,21 +40,22 @@ export interface ChunkPutter {
 
 export function openChunkPutter(options: ChunkPutterOptions): ChunkPutter {
   const { store, pool } = options;
-  if (isDescription(store) && isRemote(store)) return new RemotePutter(options, store);
-  let opened: ChunkStore | undefined = isDescription(store) ? undefined : store;
+  if (!isDescription(store)) return openPoolPutter(pool, store, async () => {});
+  if (isRemote(store)) return new RemotePutter(options, store);
+  const seen = lazyStore(store.folder, async () => openLocalStore(store));
+  return openPoolPutter(pool, seen, () => seen.close());
+}
+
+/** @param seen the store that the pool's threads put into, as this thread sees it */
+function openPoolPutter(pool: JobPool, seen: ChunkStore, close: () => Promise<void>): ChunkPutter {
   return {
     store: (input) => pool.run('storeChunks', input),
     storeZeros: (length) => pool.run('storeZeroChunk', { length }),
-    async has(id) {
-      opened ??= openLocalStore(store as Parameters<typeof openLocalStore>[0]);
-      return opened.has(id);
-    },
+    has: (id) => seen.has(id),
     async flush() {
       await pool.runOnAll('flushStore', undefined);
     },
-    async close() {
-      if (isDescription(store)) await opened?.close();
-    },
+    close,
   };
 }
 
@@ -70,22 +75,12 @@ class RemotePutter implements ChunkPutter {
   readonly #known = new Map<ChunkId, Promise<'stored' | 'present'>>();
   readonly #running = new Set<Promise<unknown>>();
 
-  constructor(
-    options: ChunkPutterOptions,
-    description: Extract<StoreDescription, { readonly place: unknown }>,
-  ) {
-    const { pool } = options;
+  constructor(options: ChunkPutterOptions, description: RemoteStoreDescription) {
     // As many requests as are under way listen to it.
     setMaxListeners(0, this.#ending.signal);
-    const here = createNodeTranscoder(description.digests, description.compression);
     this.#options = options;
-    this.#store = openRemoteStore(description, {
-      transcoder:
-        pool.threadCount > 0
-          ? createPooledTranscoder(pool, options.bytes(0, 0).buffer, here)
-          : here,
-      usesScratch: pool.threadCount === 0,
-    });
+    const { pool, bytes } = options;
+    this.#store = openPooledStore(description, { pool, memory: bytes(0, 0).buffer });
   }
 
   async store(input: StoreChunksInput): Promise<StoreChunksOutput> {

@@ -70,9 +70,14 @@ export function openRemoteStore(
   description: RemoteStoreDescription,
   options: TranscodedOptions,
 ): ChunkStore {
-  return new LazyStore(placeLabel(description.place), async () =>
+  return lazyStore(placeLabel(description.place), async () =>
     openTranscodedStore(await openStoredChunks(description), options),
   );
+}
+
+/** A store that is opened when it is first asked for something. */
+export function lazyStore(label: string, open: () => Promise<ChunkStore>): ChunkStore {
+  return new LazyStore(label, open);
 }
 
 class LazyStore implements ChunkStore {
