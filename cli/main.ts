@@ -3,7 +3,7 @@
  * standard error; everything else is in program.ts and below.
  */
 import { isCasError } from '../formats/errors.ts';
-import { PipelineError } from '../lib/errors.ts';
+import { abortedError } from '../lib/errors.ts';
 import type { Request } from './arguments.ts';
 import { openSettings } from './config.ts';
 import type { Context } from './context.ts';
@@ -49,9 +49,9 @@ function onExitSignals(controller: AbortController, beforeExit: () => void): Exi
   const stop = (): void => {
     if (controller.signal.aborted) {
       beforeExit();
-      process.exit(exitCodeOf(new PipelineError('ABORTED', { reason: '' })));
+      process.exit(exitCodeOf(abortedError()));
     }
-    controller.abort();
+    controller.abort(abortedError());
   };
   const onSignal = (signal: NodeJS.Signals): void => {
     if (signal === 'SIGHUP' && exitSignals.hangUp !== undefined) exitSignals.hangUp();
@@ -105,6 +105,9 @@ async function run(
     await verb(words, context);
     stdout.flush();
     return exitCode;
+  } catch (error) {
+    // What ends in the middle may have more to say, but that is our own doing.
+    throw controller.signal.aborted && isCasError(error) ? abortedError() : error;
   } finally {
     exitSignals.release();
   }

@@ -32,7 +32,22 @@ export class PipelineError extends CasError {
   }
 }
 
+/** What work ends with when it is to stop. */
+export function abortedError(): PipelineError {
+  return new PipelineError('ABORTED', { reason: 'interrupted' });
+}
+
 /** @throws PipelineError `ABORTED` if the signal has fired */
 export function throwIfAborted(signal: AbortSignal | undefined): void {
-  if (signal?.aborted) throw new PipelineError('ABORTED', { reason: 'interrupted' });
+  if (signal?.aborted) throw abortedError();
+}
+
+/** A controller that fires when `signal` does, too, with {@link abortedError} as its reason. */
+export function controllerBehind(signal: AbortSignal | undefined): AbortController {
+  const controller = new AbortController();
+  if (signal?.aborted) controller.abort(abortedError());
+  signal?.addEventListener('abort', () => controller.abort(abortedError()), {
+    signal: controller.signal,
+  });
+  return controller;
 }

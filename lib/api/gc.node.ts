@@ -70,7 +70,8 @@ export async function gc(options: GcOptions): Promise<GcResult> {
   // Mistakes are told before anybody is waited for.
   for (const locator of indexes) await checkReadable(locator, options);
   // Chunks are told apart by their names, whatever their digest.
-  const store = await openGcStore(describeStoreForWriting(options, first, 'sha256'));
+  const description = describeStoreForWriting(options, first, 'sha256');
+  const store = await openGcStore(description, options.signal);
   try {
     if (dryRun) return await new Collection(store, options).run();
     return await collectUnderLease(store, options);

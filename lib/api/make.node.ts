@@ -6,7 +6,7 @@ import { type ChunkSizes, DEFAULT_CHUNK_SIZES } from '../../formats/chunk-sizes.
 import { ALL_FEATURES } from '../../formats/feature-flags.ts';
 import type { ChunkerName } from '../chunking/scanner.ts';
 import { createDigest } from '../digest/digest.node.ts';
-import { PipelineError } from '../errors.ts';
+import { PipelineError, throwIfAborted } from '../errors.ts';
 import { segmentsOfFile } from '../make/blob.node.ts';
 import type { ByteSink } from '../make/byte-sink.ts';
 import { makeCachedIndex } from '../make/cached-index.node.ts';
@@ -74,6 +74,9 @@ export async function make(options: MakeOptions): Promise<MakeResult> {
     const made = await making.run();
     const totalMs = performance.now() - started;
     return { ...made, statistics: { ...made.statistics, totalMs } };
+  } catch (error) {
+    throwIfAborted(options.signal);
+    throw error;
   } finally {
     input.close();
   }

@@ -21,7 +21,6 @@ import type { BlockOrigin, BlockTarget } from './target.ts';
 import { createZeroFinder, type ZeroFinder } from './zero-chunks.node.ts';
 
 export interface AssembleOptions extends ChunkReaderOptions {
-  readonly signal?: AbortSignal;
   readonly onProgress?: ProgressSink;
 }
 

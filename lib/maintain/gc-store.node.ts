@@ -24,7 +24,10 @@ export interface GcStore {
  * @throws CasError `STORE_MISSING`; `UNSUPPORTED` if nobody can see what is in it, or remove anything;
  * StorageError
  */
-export async function openGcStore(description: StoreDescription): Promise<GcStore> {
+export async function openGcStore(
+  description: StoreDescription,
+  signal: AbortSignal | undefined,
+): Promise<GcStore> {
   if (!isRemote(description)) {
     const { folder } = description;
     readStoreFolder(folder);
@@ -44,7 +47,7 @@ export async function openGcStore(description: StoreDescription): Promise<GcStor
     throw new PipelineError('UNSUPPORTED', { subject: label, reason });
   }
   try {
-    await assertThere(backend);
+    await assertThere(backend, signal);
   } catch (error) {
     await backend.close();
     throw error;
@@ -58,6 +61,6 @@ export async function openGcStore(description: StoreDescription): Promise<GcStor
 }
 
 /** Mistakes are told before anybody is waited for. */
-async function assertThere(backend: ObjectBackend): Promise<void> {
-  for await (const _ of backend.list(`${LEASE_FOLDER}/`)) return;
+async function assertThere(backend: ObjectBackend, signal: AbortSignal | undefined): Promise<void> {
+  for await (const _ of backend.list(`${LEASE_FOLDER}/`, signal ? { signal } : {})) return;
 }

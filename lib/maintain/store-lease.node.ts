@@ -10,7 +10,8 @@ import type { ObjectBackend } from '../../store/backend.ts';
 import { openLocalBackend } from '../../store/backends/local.node.ts';
 import { acquireLease, type Lease, type LeaseClock, type LeaseOptions } from '../../store/lease.ts';
 import { classifyLocator, redacted } from '../../store/location.ts';
-import { PipelineError, throwIfAborted } from '../errors.ts';
+import { openStoppableBackend } from '../../store/wrap/stoppable.ts';
+import { abortedError, controllerBehind, PipelineError, throwIfAborted } from '../errors.ts';
 import type { LocalStoreDescription } from '../local-store.node.ts';
 import { createFileCalls } from '../os/file-calls.node.ts';
 import { isProcessAlive, processIdentity } from '../os/process-identity.node.ts';
@@ -36,6 +37,8 @@ export type HeldLease = Pick<Lease, 'confirm'>;
 const NO_LEASE = { confirm: async () => {}, release: async () => true };
 /** A make waits so long for a gc, which can take its time. */
 const MAKE_WAIT_MS = 10 * 60_000;
+/** What taking a lease away may take when work was stopped. */
+const CLEANING_MS = 3000;
 /** A gc keeps new makes waiting while it waits for those that run. */
 const GC_WAIT_MS = 60_000;
 const ID_LENGTH = 8;
@@ -74,7 +77,7 @@ async function whileRemoteInUse<T>(
   try {
     const { write, list, remove } = backend?.can ?? {};
     if (backend === undefined || !write || !list || !remove) return await work(NO_LEASE);
-    return await whileLeased(backend, options, work);
+    return await whileLeased(stoppable(backend, options.signal), options, work);
   } finally {
     await backend?.close();
   }
@@ -125,7 +128,20 @@ export async function leaseForGc(folder: string, options: StoreLeaseOptions): Pr
 
 /** The same in storage that is open, and stays open. */
 export function leaseInBackend(backend: ObjectBackend, options: StoreLeaseOptions): Promise<Lease> {
-  return acquireLease(backend, 'exclusive', leaseOptions({ waitMs: GC_WAIT_MS, ...options }));
+  const within = stoppable(backend, options.signal);
+  return acquireLease(within, 'exclusive', leaseOptions({ waitMs: GC_WAIT_MS, ...options }));
+}
+
+/** Nobody waits for a server that does not answer when work is to stop, or to take a lease away. */
+function stoppable(backend: ObjectBackend, signal: AbortSignal | undefined): ObjectBackend {
+  return openStoppableBackend(backend, {
+    signal: controllerBehind(signal).signal,
+    afterwards() {
+      const controller = new AbortController();
+      setTimeout(() => controller.abort(abortedError()), CLEANING_MS).unref();
+      return controller.signal;
+    },
+  });
 }
 
 /** Never synced: a power cut ends all leases anyway. */

@@ -115,7 +115,8 @@ export class SpanStorer {
     const setup: JobSetup = { memory: this.#ring.memory, claims, digest, chunking };
     this.pool = openStoringPool(setup, store, threadCount);
     const bytes = (address: number, length: number) => this.#ring.view(address, length);
-    this.#putter = openChunkPutter({ store, pool: this.pool, bytes });
+    const { signal } = options;
+    this.#putter = openChunkPutter({ store, pool: this.pool, bytes, ...(signal && { signal }) });
   }
 
   /**

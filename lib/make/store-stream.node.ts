@@ -131,7 +131,8 @@ export class StreamStorer {
     const setup: JobSetup = { memory, claims: createClaimsMemory(), digest, chunking };
     this.pool = openStoringPool(setup, store, threadCount);
     const bytes = (address: number, length: number) => this.#ring.view(address, length);
-    this.#putter = openChunkPutter({ store, pool: this.pool, bytes });
+    const { signal } = options;
+    this.#putter = openChunkPutter({ store, pool: this.pool, bytes, ...(signal && { signal }) });
   }
 
   /**

@@ -32,6 +32,8 @@ export interface ChunkReaderOptions {
   readonly threadCount: number;
   /** How file seeds are cut; the chunker of the index does not stand in it. buzhash if left out. */
   readonly chunker?: ChunkerName;
+  /** Ends requests that wait for a server. */
+  readonly signal?: AbortSignal;
 }
 
 /** Chunks on their way into the memory. */
@@ -120,6 +122,7 @@ export class ChunkReader {
         pool: this.pool,
         bytes,
         roomOffset: plainSize,
+        ...(options.signal && { signal: options.signal }),
       });
     }
     if (index.totalSize >= WORTH_THREADS) this.pool.start();

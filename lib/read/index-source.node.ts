@@ -18,7 +18,6 @@ import {
 export interface IndexSourceOptions extends ChunkReaderOptions {
   /** Name of the index, for messages. */
   readonly label: string;
-  readonly signal?: AbortSignal;
 }
 
 /** The bytes behind an index. */

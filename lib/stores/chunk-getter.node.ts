@@ -7,7 +7,7 @@ import { CHUNK_ID_LENGTH, chunkIdFromBytes } from '../../formats/chunk-id.ts';
 import type { ChunkIndex } from '../../formats/chunk-index.ts';
 import type { ChunkSource } from '../../store/chunk-store.ts';
 import { openFallbackSource } from '../../store/wrap/fallback.ts';
-import { PipelineError } from '../errors.ts';
+import { abortedError, controllerBehind } from '../errors.ts';
 import { openLocalObjects } from '../local-store.node.ts';
 import { FETCHED, type FetchChunksInput, withChunkId } from '../work/jobs/fetch-chunks.node.ts';
 import type { JobPool } from '../work/jobs.node.ts';
@@ -23,6 +23,8 @@ export interface ChunkGetterOptions {
   readonly pool: JobPool;
   /** Bytes of the pool's memory, in place. */
   readonly bytes: (address: number, length: number) => Uint8Array;
+  /** Ends requests that wait for a server. */
+  readonly signal?: AbortSignal;
   /** Bytes from a chunk's place to where its stored form can lie, which has as much room. */
   readonly roomOffset: number;
 }
@@ -57,10 +59,11 @@ class RemoteGetter implements ChunkGetter {
   readonly #source: ChunkSource;
   readonly #cache: ReturnType<typeof openLocalObjects> | undefined;
   readonly #repeated: RepeatedChunks;
-  readonly #ending = new AbortController();
+  readonly #ending: AbortController;
   readonly #running = new Set<Promise<unknown>>();
 
   constructor(options: ChunkGetterOptions) {
+    this.#ending = controllerBehind(options.signal);
     // As many requests as are under way listen to it.
     setMaxListeners(0, this.#ending.signal);
     const { pool, sources } = options;
@@ -140,7 +143,7 @@ class RemoteGetter implements ChunkGetter {
   }
 
   async close(): Promise<void> {
-    this.#ending.abort(new PipelineError('ABORTED', { reason: 'interrupted' }));
+    this.#ending.abort(abortedError());
     await Promise.allSettled(this.#running);
     await this.#source.close();
     await this.#cache?.flush().catch(() => {});

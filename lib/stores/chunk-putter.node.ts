@@ -5,7 +5,7 @@
 import { setMaxListeners } from 'node:events';
 import { CHUNK_ID_LENGTH, type ChunkId, chunkIdFromBytes } from '../../formats/chunk-id.ts';
 import type { ChunkStore } from '../../store/chunk-store.ts';
-import { PipelineError } from '../errors.ts';
+import { abortedError, controllerBehind } from '../errors.ts';
 import { openLocalStore } from '../local-store.node.ts';
 import type { StoreChunksInput, StoreChunksOutput } from '../work/jobs/store-chunks.node.ts';
 import type { JobPool } from '../work/jobs.node.ts';
@@ -24,6 +24,8 @@ export interface ChunkPutterOptions {
   readonly pool: JobPool;
   /** Bytes of the pool's memory, in place. */
   readonly bytes: (address: number, length: number) => Uint8Array;
+  /** Ends requests that wait for a server. */
+  readonly signal?: AbortSignal;
 }
 
 export interface ChunkPutter {
@@ -70,12 +72,13 @@ const REMEMBERED_COUNT = 65_536;
 class RemotePutter implements ChunkPutter {
   readonly #options: ChunkPutterOptions;
   readonly #store: ChunkStore;
-  readonly #ending = new AbortController();
+  readonly #ending: AbortController;
   /** Stored a short time ago or on their way, oldest first. */
   readonly #known = new Map<ChunkId, Promise<'stored' | 'present'>>();
   readonly #running = new Set<Promise<unknown>>();
 
   constructor(options: ChunkPutterOptions, description: RemoteStoreDescription) {
+    this.#ending = controllerBehind(options.signal);
     // As many requests as are under way listen to it.
     setMaxListeners(0, this.#ending.signal);
     this.#options = options;
@@ -109,7 +112,7 @@ class RemotePutter implements ChunkPutter {
   }
 
   async close(): Promise<void> {
-    this.#ending.abort(new PipelineError('ABORTED', { reason: 'interrupted' }));
+    this.#ending.abort(abortedError());
     await Promise.allSettled(this.#running);
     await this.#store.close();
   }

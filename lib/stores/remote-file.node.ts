@@ -1,12 +1,13 @@
 /** Opens indexes and archives on other machines, when they are first asked for something. */
 import { isCasError } from '../../formats/errors.ts';
+import type { SignalOption } from '../../store/backend.ts';
 import type { LocationSettings } from '../../store/location-settings.ts';
 import { openFileAt } from '../../store/open-location.node.ts';
 import { isSamePeer } from '../../store/peer/peer-place.node.ts';
 import type { Peer } from '../../store/peer/pulled-place.node.ts';
 import type { RemoteFile } from '../../store/remote-file.ts';
 import type { StoredChunkSource } from '../../store/stored-chunk.ts';
-import { PipelineError } from '../errors.ts';
+import { abortedError, PipelineError } from '../errors.ts';
 import { isBehindProtocol, placeLabel } from './remote-store.node.ts';
 import type { RemotePlace } from './store-description.ts';
 
@@ -69,17 +70,17 @@ function lazyFile(label: string, open: () => Promise<RemoteFile>): RemoteFile {
   };
   return {
     label,
-    stat: (options) => indexMissing(async () => (await opened()).stat(options)),
+    stat: (options) => translated(options, async () => (await opened()).stat(options)),
     async *read(options) {
       try {
         yield* (await opened()).read(options);
       } catch (error) {
-        throw asIndexMissing(error);
+        throw translation(error, options);
       }
     },
     readRange: (range, options) =>
-      indexMissing(async () => (await opened()).readRange(range, options)),
-    openWriter: async (options) => (await opened()).openWriter(options),
+      translated(options, async () => (await opened()).readRange(range, options)),
+    openWriter: (options) => translated(options, async () => (await opened()).openWriter(options)),
     async close() {
       const file = await opening?.catch(() => undefined);
       opening = undefined;
@@ -88,15 +89,17 @@ function lazyFile(label: string, open: () => Promise<RemoteFile>): RemoteFile {
   };
 }
 
-async function indexMissing<T>(work: () => Promise<T>): Promise<T> {
+async function translated<T>(options: SignalOption = {}, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    throw asIndexMissing(error);
+    throw translation(error, options);
   }
 }
 
-function asIndexMissing(error: unknown): unknown {
+/** What storage says, in the words of pipelines. */
+function translation(error: unknown, { signal }: SignalOption = {}): unknown {
+  if (signal?.aborted) return abortedError();
   if (!isCasError(error) || error.code !== 'OBJECT_MISSING') return error;
   const { subject, step, reason } = error;
   return new PipelineError('INDEX_MISSING', { subject, step, reason, cause: error });

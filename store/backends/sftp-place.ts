@@ -10,14 +10,15 @@ import type { SftpSession } from './sftp-session.ts';
 
 export class SftpPlace {
   readonly location: SftpLocation;
-  readonly #open: () => Promise<SftpSession>;
+  readonly #open: (closed: AbortSignal) => Promise<SftpSession>;
+  readonly #closing = new AbortController();
   #current: Promise<SftpCalls> | undefined;
   #isClosed = false;
   #runningCount = 0;
   readonly #waiting: (() => void)[] = [];
 
-  /** @param open makes a new connection */
-  constructor(location: SftpLocation, open: () => Promise<SftpSession>) {
+  /** @param open makes a new connection; gives up when the signal fires */
+  constructor(location: SftpLocation, open: (closed: AbortSignal) => Promise<SftpSession>) {
     this.location = location;
     this.#open = open;
   }
@@ -33,7 +34,9 @@ export class SftpPlace {
       return this.calls();
     }
     if (this.#isClosed) throw new StorageError('IO', { subject: label, reason: 'closed' });
-    const opening = this.#open().then((session) => new SftpCalls(session, label, path));
+    const opening = this.#open(this.#closing.signal).then(
+      (session) => new SftpCalls(session, label, path),
+    );
     this.#current = opening;
     opening.catch(() => {
       if (this.#current === opening) this.#current = undefined;
@@ -55,6 +58,7 @@ export class SftpPlace {
 
   async close(): Promise<void> {
     this.#isClosed = true;
+    this.#closing.abort();
     const current = this.#current;
     if (current === undefined) return;
     try {

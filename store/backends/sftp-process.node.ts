@@ -38,8 +38,13 @@ interface Pending {
 }
 
 /** Starts the process and agrees on the version. @throws StorageError */
-export async function openSftpSession(process: SftpProcess): Promise<SftpSession> {
+export async function openSftpSession(
+  process: SftpProcess,
+  closed: AbortSignal,
+): Promise<SftpSession> {
   const connection = new Connection(process);
+  const giveUp = (): void => void connection.close();
+  closed.addEventListener('abort', giveUp);
   try {
     const extensions = await connection.greet();
     const limits = extensions.has('limits@openssh.com')
@@ -58,6 +63,8 @@ export async function openSftpSession(process: SftpProcess): Promise<SftpSession
   } catch (error) {
     await connection.close();
     throw error;
+  } finally {
+    closed.removeEventListener('abort', giveUp);
   }
 }
 

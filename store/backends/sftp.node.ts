@@ -47,7 +47,7 @@ function openPlace(location: SftpLocation, settings: LocationSettings): SftpPlac
     settings,
     options: [...OPTIONS, ...(port === undefined ? [] : ['-p', String(port)])],
   });
-  return new SftpPlace(location, () =>
-    openSftpSession({ label, ...command, environment, timeoutMs }),
+  return new SftpPlace(location, (closed) =>
+    openSftpSession({ label, ...command, environment, timeoutMs }, closed),
   );
 }

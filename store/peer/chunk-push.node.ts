@@ -17,6 +17,7 @@ export interface ChunkPushOptions extends Omit<PeerProcessOptions, 'flags'> {
   readonly digest: DigestName;
   /** Shared by all pushes of a store. */
   readonly held: HeldBytes;
+  readonly signal?: AbortSignal;
 }
 
 /** Bytes of chunks that one push may hold back: nobody says which of them are not wanted. */

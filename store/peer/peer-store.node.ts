@@ -6,6 +6,7 @@
 import type { ChunkId, DigestName } from '../../formats/chunk-id.ts';
 import { isCasError } from '../../formats/errors.ts';
 import type { SignalOption } from '../backend.ts';
+import { StorageError } from '../errors.ts';
 import type {
   GetStoredOptions,
   PutStoredOptions,
@@ -55,6 +56,9 @@ class PeerStore implements StoredChunkStore {
   readonly #held = new HeldBytes();
   #failure: unknown;
   readonly #accepted = new Set<ChunkId>();
+  /** Ends all pushes, also those that wait for the other side to begin. */
+  readonly #stopping = new AbortController();
+  readonly #heeded = new WeakSet<AbortSignal>();
 
   constructor(locator: SshLocator, options: PeerStoreOptions) {
     this.#locator = locator;
@@ -77,7 +81,7 @@ class PeerStore implements StoredChunkStore {
     bytes: Uint8Array,
     { plainSize = 1, signal }: PutStoredOptions = {},
   ): Promise<'stored' | 'present'> {
-    signal?.throwIfAborted();
+    this.#heed(signal);
     this.#checkFailure();
     if (this.#accepted.has(id)) return 'present';
     this.#accepted.add(id);
@@ -94,7 +98,7 @@ class PeerStore implements StoredChunkStore {
   }
 
   async flush({ signal }: SignalOption = {}): Promise<void> {
-    signal?.throwIfAborted();
+    this.#heed(signal);
     this.#endPush();
     while (this.#ending.size > 0) await Promise.all(this.#ending.keys());
     this.#checkFailure();
@@ -104,6 +108,8 @@ class PeerStore implements StoredChunkStore {
   async close(): Promise<void> {
     const pushes = [this.#push, ...this.#ending.values()];
     this.#push = undefined;
+    const reason = 'closed before everything was stored';
+    this.#stopping.abort(new StorageError('UNAVAILABLE', { subject: this.label, reason }));
     for (const push of pushes) {
       const opened = await push?.catch(() => undefined);
       await opened?.discard();
@@ -124,6 +130,16 @@ class PeerStore implements StoredChunkStore {
       if (push.isFull) this.#endPush();
       return added;
     }
+  }
+
+  /** Chunks of all callers go through the same program: who stops one of them, stops all. */
+  #heed(signal: AbortSignal | undefined): void {
+    signal?.throwIfAborted();
+    if (signal === undefined || this.#heeded.has(signal)) return;
+    this.#heeded.add(signal);
+    const { signal: stopped } = this.#stopping;
+    const stop = (): void => this.#stopping.abort(signal.reason);
+    signal.addEventListener('abort', stop, { once: true, signal: stopped });
   }
 
   #checkFailure(): void {
@@ -171,6 +187,7 @@ class PeerStore implements StoredChunkStore {
       ...processOptions(this.#locator, this.#options),
       digest: this.#options.digest,
       held: this.#held,
+      signal: this.#stopping.signal,
     });
     await push.opened();
     return push;
