@@ -62,15 +62,22 @@ const SMALLEST_TAIL = 48;
 const LARGE_RING = 256 * 1024 * 1024;
 /** A stream fills two slots at a time, and one is worked on. */
 const FEWEST_SLOTS = 3;
+/** Hundreds of chunks that wait for a server; more would only take memory. */
+const SLOTS_ON_THEIR_WAY = 6;
 
 function layoutFor(longestChunk: number, segmentLength: number): SegmentLayout {
   const tailLength = Math.max(longestChunk, SMALLEST_TAIL);
   return { tailLength, length: Math.max(segmentLength, tailLength) };
 }
 
-function openRing({ length, tailLength }: SegmentLayout, threadCount: number): SegmentRing {
+function openRing(
+  { length, tailLength }: SegmentLayout,
+  { threadCount, store }: StreamStorerOptions,
+): SegmentRing {
   const slotSize = length + tailLength;
-  const wanted = threadCount === 0 ? FEWEST_SLOTS : 2 * threadCount + 8;
+  const isElsewhere = isDescription(store) && isRemote(store);
+  const most = isElsewhere ? SLOTS_ON_THEIR_WAY : 2 * threadCount + 8;
+  const wanted = threadCount === 0 ? FEWEST_SLOTS : most;
   const slotCount = Math.max(FEWEST_SLOTS, Math.min(wanted, Math.floor(LARGE_RING / slotSize)));
   return new SegmentRing({ reservedSize: KERNEL_BYTES, slotSize, slotCount, copy: copyBytes });
 }
@@ -124,7 +131,7 @@ export class StreamStorer {
     const chunking = { chunker, chunkSizes: header.chunkSizes };
     this.options = options;
     this.#layout = layoutFor(header.chunkSizes.max, segmentLength);
-    this.#ring = openRing(this.#layout, threadCount);
+    this.#ring = openRing(this.#layout, options);
     const { memory } = this.#ring;
     this.#scanner = openScanner(chunking, memory);
     const digest = digestOfFlags(header.featureFlags);
