@@ -67,8 +67,11 @@ for (const content of CONTENTS) {
     async (t, { extractArchive }) => {
       const target = temporaryFolder(t);
       execFileSync('mkfifo', [join(target, 'x')]);
+      // A name of its own: the other one may be replaced before the writer has begun.
+      const fifo = join(temporaryFolder(t), 'fifo');
+      linkSync(join(target, 'x'), fifo);
       // Opening the fifo would let it write and end.
-      const writer = spawn('sh', ['-c', 'echo x > "$0"; echo opened', join(target, 'x')], {
+      const writer = spawn('sh', ['-c', 'echo x > "$0"; echo opened', fifo], {
         stdio: ['ignore', 'pipe', 'ignore'],
       });
       let isOpened = false;
