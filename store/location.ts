@@ -12,6 +12,9 @@ export type Locator =
   /** `host` as given to ssh, with the user if there is one. */
   | { readonly kind: 'ssh'; readonly host: string; readonly path: string };
 
+/** A place on another machine, or behind a protocol. */
+export type Place = Exclude<Locator, { readonly kind: 'path' }>;
+
 const LOCAL = /^(?:\/|\.\/|\.\.?$)/;
 /** As the original has it, and with everything in the user and password that may stand there. */
 const URL_PATTERN =
@@ -102,4 +105,9 @@ export function redacted(word: string): string {
   const authority = slash < 0 ? rest : rest.slice(0, slash);
   const path = slash < 0 ? '' : rest.slice(slash);
   return `${scheme}://${authority.slice(authority.lastIndexOf('@') + 1)}${path}`;
+}
+
+/** A place as it may be shown. */
+export function placeLabel(place: Place): string {
+  return place.kind === 'url' ? redacted(place.url) : `${place.host}:${place.path}`;
 }

@@ -7,7 +7,7 @@ import type { ChunkIndex } from '../../formats/chunk-index.ts';
 import { DEFAULT_DECODE_LIMITS } from '../../formats/decode-limits.ts';
 import { about, LimitExceeded } from '../../formats/errors.ts';
 import { decodeIndex } from '../../formats/index-codec.ts';
-import { suffixKind } from '../../store/location.ts';
+import { type Place, suffixKind } from '../../store/location.ts';
 import type { RemoteFile } from '../../store/remote-file.ts';
 import type { StoredChunkSource } from '../../store/stored-chunk.ts';
 import { PipelineError, throwIfAborted } from '../errors.ts';
@@ -17,7 +17,6 @@ import type { ByteSource } from '../read/byte-source.ts';
 import { openBytesSource, openFileSource, openStreamSource } from '../read/file-source.node.ts';
 import { openRemoteSource } from '../read/remote-source.node.ts';
 import { openRemoteFile } from '../stores/remote-file.node.ts';
-import type { RemotePlace } from '../stores/store-description.ts';
 import type { InputOptions, StoreOptions } from './options.ts';
 import { localPath, mainStore, remotePlace, settingsOf } from './stores.node.ts';
 import { untilAborted } from './until-aborted.ts';
@@ -89,7 +88,7 @@ export function openInput(
 
 function openRemote(
   locator: string,
-  place: RemotePlace,
+  place: Place,
   options: InputOptions & StoreOptions & { readonly kind?: string },
 ): RemoteInput {
   const kind = options.kind ?? suffixKind(locator);

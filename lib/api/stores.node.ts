@@ -1,14 +1,13 @@
 /** Which stores belong to an index (spec/api.md, "Stores"). Used by every function that needs chunks. */
 import { isAbsolute } from 'node:path';
 import type { DigestName } from '../../formats/chunk-id.ts';
-import { classifyLocator, defaultStore, redacted } from '../../store/location.ts';
+import { classifyLocator, defaultStore, type Place, redacted } from '../../store/location.ts';
 import type { LocationSettings } from '../../store/location-settings.ts';
 import type { StoredChunkSource } from '../../store/stored-chunk.ts';
 import { PipelineError } from '../errors.ts';
 import type { LocalStoreDescription } from '../local-store.node.ts';
 import {
   isRemote,
-  type RemotePlace,
   type SourceDescriptions,
   type StoreDescription,
 } from '../stores/store-description.ts';
@@ -32,7 +31,7 @@ export function localPath(locator: string): string {
 }
 
 /** The place that a locator names if it is not on this machine. */
-export function remotePlace(locator: string): RemotePlace | undefined {
+export function remotePlace(locator: string): Place | undefined {
   const classified = classifyLocator(locator);
   return classified.kind === 'path' ? undefined : classified;
 }

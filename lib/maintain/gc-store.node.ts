@@ -2,8 +2,9 @@
 import type { ObjectBackend } from '../../store/backend.ts';
 import type { Lease } from '../../store/lease.ts';
 import { LEASE_FOLDER } from '../../store/lease-objects.ts';
+import { placeLabel } from '../../store/location.ts';
 import { PipelineError } from '../errors.ts';
-import { openRemoteBackend, placeLabel } from '../stores/remote-store.node.ts';
+import { openRemoteBackend } from '../stores/remote-store.node.ts';
 import { isRemote, type StoreDescription } from '../stores/store-description.ts';
 import type { ChunkIdSet } from './chunk-id-set.ts';
 import { readStoreFolder } from './store-folder.node.ts';

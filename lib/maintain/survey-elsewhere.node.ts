@@ -4,10 +4,11 @@ import { isCasError } from '../../formats/errors.ts';
 import type { ObjectBackend, ObjectKey } from '../../store/backend.ts';
 import { detectCodec } from '../../store/codec-magic.ts';
 import { LEASE_FOLDER } from '../../store/lease-objects.ts';
+import { placeLabel } from '../../store/location.ts';
 import type { CodecName } from '../../store/transforms.ts';
 import type { WorkOptions } from '../api/work-options.ts';
 import { PipelineError, throwIfAborted } from '../errors.ts';
-import { openRemoteBackend, placeLabel } from '../stores/remote-store.node.ts';
+import { openRemoteBackend } from '../stores/remote-store.node.ts';
 import type { RemoteStoreDescription } from '../stores/store-description.ts';
 import type { StoreSurvey } from './store-survey.node.ts';
 

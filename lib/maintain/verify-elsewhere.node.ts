@@ -8,10 +8,11 @@ import { parseChunkKey } from '../../formats/chunk-path.ts';
 import { isCasError } from '../../formats/errors.ts';
 import type { ChunkSource } from '../../store/chunk-store.ts';
 import { LEASE_FOLDER } from '../../store/lease-objects.ts';
+import { placeLabel } from '../../store/location.ts';
 import { openFallbackSource } from '../../store/wrap/fallback.ts';
 import { PipelineError, throwIfAborted } from '../errors.ts';
 import { createNodeTranscoder, openLocalStore } from '../local-store.node.ts';
-import { openRemoteBackend, openRemoteStore, placeLabel } from '../stores/remote-store.node.ts';
+import { openRemoteBackend, openRemoteStore } from '../stores/remote-store.node.ts';
 import {
   isRemote,
   type RemoteStoreDescription,

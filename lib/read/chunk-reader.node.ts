@@ -10,7 +10,7 @@ import type { ChunkerName } from '../chunking/scanner.ts';
 import type { LengthFilter } from '../seed/length-filter.ts';
 import type { Seed, SeedPart } from '../seed/seed.ts';
 import type { ChunkCount } from '../statistics.ts';
-import { type ChunkGetter, openChunkGetter } from '../stores/chunk-getter.node.ts';
+import { type ChunkGetter, openChunkGetter, openPoolGetter } from '../stores/chunk-getter.node.ts';
 import {
   localSources,
   remoteSources,
@@ -108,10 +108,7 @@ export class ChunkReader {
     const bytes = (address: number, length: number) => this.#ring.view(address, length);
     if ('get' in source) {
       this.pool = openJobPool(setup, 0, { source });
-      this.#getter = {
-        fetch: (input) => this.pool.run('fetchChunks', input),
-        close: async () => {},
-      };
+      this.#getter = openPoolGetter(this.pool);
     } else {
       this.pool = openJobPool({ ...setup, sources: localSources(source) }, threadCount, {
         helps: !isRemote,

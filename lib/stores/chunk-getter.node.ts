@@ -44,6 +44,11 @@ export interface ChunkGetter {
 export function openChunkGetter(options: ChunkGetterOptions): ChunkGetter {
   const { pool, sources } = options;
   if (remoteSources(sources).length > 0) return new RemoteGetter(options);
+  return openPoolGetter(pool);
+}
+
+/** For sources that all threads of the pool know. */
+export function openPoolGetter(pool: JobPool): ChunkGetter {
   return { fetch: (input) => pool.run('fetchChunks', input), close: async () => {} };
 }
 

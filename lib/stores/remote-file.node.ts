@@ -1,6 +1,8 @@
 /** Opens indexes and archives on other machines, when they are first asked for something. */
+
 import { isCasError } from '../../formats/errors.ts';
 import type { SignalOption } from '../../store/backend.ts';
+import { type Place, placeLabel } from '../../store/location.ts';
 import type { LocationSettings } from '../../store/location-settings.ts';
 import { openFileAt } from '../../store/open-location.node.ts';
 import { isSamePeer } from '../../store/peer/peer-place.node.ts';
@@ -8,14 +10,13 @@ import type { Peer } from '../../store/peer/pulled-place.node.ts';
 import type { RemoteFile } from '../../store/remote-file.ts';
 import type { StoredChunkSource } from '../../store/stored-chunk.ts';
 import { abortedError, PipelineError } from '../errors.ts';
-import { isBehindProtocol, placeLabel } from './remote-store.node.ts';
-import type { RemotePlace } from './store-description.ts';
+import { isBehindProtocol } from './remote-store.node.ts';
 
 export interface RemoteFileOptions {
   readonly settings: LocationSettings;
   readonly kind: 'index' | 'archive';
   /** Where the chunks of an index are: perhaps one program can give both. */
-  readonly store?: RemotePlace;
+  readonly store?: Place;
 }
 
 export interface OpenedRemoteFile {
@@ -26,7 +27,7 @@ export interface OpenedRemoteFile {
 
 /** Errors come from the first use; what is not there is an `INDEX_MISSING`, as it is on this machine. */
 export function openRemoteFile(
-  place: RemotePlace,
+  place: Place,
   { settings, kind, store }: RemoteFileOptions,
 ): OpenedRemoteFile {
   const label = placeLabel(place);

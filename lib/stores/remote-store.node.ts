@@ -6,7 +6,7 @@ import type { ChunkId } from '../../formats/chunk-id.ts';
 import type { ObjectBackend, SignalOption } from '../../store/backend.ts';
 import { openCastrObjects } from '../../store/castr-objects.ts';
 import type { ChunkStore, GetOptions } from '../../store/chunk-store.ts';
-import { redacted } from '../../store/location.ts';
+import { type Place, placeLabel } from '../../store/location.ts';
 import type { LocationSettings } from '../../store/location-settings.ts';
 import { isKnownScheme, openBackendAt } from '../../store/open-location.node.ts';
 import { hasOwnHelper } from '../../store/peer/ssh-command.node.ts';
@@ -16,18 +16,13 @@ import {
   readOnly,
   type TranscodedOptions,
 } from '../../store/transcoded-store.ts';
-import type { RemotePlace, RemoteStoreDescription } from './store-description.ts';
-
-/** The place as it may be shown. */
-export function placeLabel(place: RemotePlace): string {
-  return place.kind === 'url' ? redacted(place.url) : `${place.host}:${place.path}`;
-}
+import type { RemoteStoreDescription } from './store-description.ts';
 
 /**
  * Whether programs speak for a place, over ssh or as helpers for schemes, and not we ourselves: what they
  * store is nothing but chunks, indexes and archives.
  */
-export function isBehindProtocol(place: RemotePlace, settings: LocationSettings): boolean {
+export function isBehindProtocol(place: Place, settings: LocationSettings): boolean {
   if (place.kind === 'ssh') return true;
   return !isKnownScheme(place.scheme) || hasOwnHelper(place.scheme, settings);
 }

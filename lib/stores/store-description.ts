@@ -1,6 +1,6 @@
 /** Stores as plain data, wherever they are: what pipelines are told of them. */
 import type { DigestName } from '../../formats/chunk-id.ts';
-import type { Locator } from '../../store/location.ts';
+import type { Place } from '../../store/location.ts';
 import type { LocationSettings } from '../../store/location-settings.ts';
 import type { StoredChunkSource } from '../../store/stored-chunk.ts';
 import type { CodecName } from '../../store/transforms.ts';
@@ -20,11 +20,8 @@ export interface LocalStoreDescription {
   readonly sync: SyncMode;
 }
 
-/** A place on another machine, or behind a protocol. */
-export type RemotePlace = Exclude<Locator, { readonly kind: 'path' }>;
-
 export interface RemoteStoreDescription {
-  readonly place: RemotePlace;
+  readonly place: Place;
   readonly settings: LocationSettings;
   /** Tried in order when a chunk is verified; one where an index says which. */
   readonly digests: readonly DigestName[];

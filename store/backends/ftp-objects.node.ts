@@ -2,6 +2,7 @@
  * Objects as files of a folder on an FTP server. The protocol has neither links nor durability: what
  * is accepted is where the server has put it. Used by ftp.node.ts.
  */
+
 import { randomBytes } from 'node:crypto';
 import type { Client, FileInfo } from 'basic-ftp';
 import { LimitExceeded } from '../../formats/errors.ts';
@@ -14,6 +15,7 @@ import type {
   PutObjectOptions,
   SignalOption,
 } from '../backend.ts';
+import { roomFor } from '../callers-memory.ts';
 import { ObjectMissing } from '../errors.ts';
 import { assertObjectKey, isObjectKey, TEMPORARY_NAME } from '../object-key.ts';
 import { replyCode, saysDenied } from './ftp-failure.node.ts';
@@ -26,6 +28,7 @@ import {
   timeOf,
   uploadWhole,
 } from './ftp-transfer.node.ts';
+import { KnownAbsent } from './known-absent.ts';
 
 /** Folders within folders that are entered; a castr store has one. */
 const MAX_DEPTH = 16;
@@ -42,7 +45,7 @@ class FtpObjects implements ObjectBackend {
   readonly #pool: FtpPool;
   readonly #root: string;
   /** What `has` has not found: who puts it now need not look again. */
-  readonly #absent = new Set<string>();
+  readonly #absent = new KnownAbsent(MOST_KNOWN);
   readonly #knownFolders = new Set<string>();
 
   constructor(pool: FtpPool) {
@@ -64,8 +67,7 @@ class FtpObjects implements ObjectBackend {
         const reason = `more than ${maxSize} bytes`;
         throw new LimitExceeded({ subject, step: 'read', reason });
       }
-      const bytes =
-        into && into.length >= length ? into.subarray(0, length) : new Uint8Array(length);
+      const bytes = roomFor(length, into);
       const behind = whole - offset - length;
       await downloadPart(client, { path, subject, offset, bytes, behind });
       return bytes;
@@ -78,8 +80,7 @@ class FtpObjects implements ObjectBackend {
     const subject = this.#subject(keys[0]);
     return this.#pool.run({ subject, step: 'look up', signal }, async (client) => {
       for (const path of paths) if ((await sizeOf(client, path)) !== undefined) return true;
-      if (this.#absent.size > MOST_KNOWN) this.#absent.clear();
-      for (const path of paths) this.#absent.add(path);
+      this.#absent.note(paths);
       return false;
     });
   }
@@ -103,7 +104,7 @@ class FtpObjects implements ObjectBackend {
     const path = this.#pathOf(key, signal);
     const subject = this.#subject(key);
     return this.#pool.run({ subject, step: 'store', signal }, async (client) => {
-      if (ifAbsent && !this.#absent.delete(path) && (await sizeOf(client, path)) !== undefined) {
+      if (ifAbsent && !this.#absent.take(path) && (await sizeOf(client, path)) !== undefined) {
         return 'present';
       }
       const temporary = `${path}.${randomBytes(8).toString('hex')}.tmp`;

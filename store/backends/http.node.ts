@@ -2,6 +2,7 @@
  * Objects and files over HTTP and HTTPS (spec/remote.md, "HTTP"): static servers, WebDAV, our own. They
  * cannot be listed. Passes test/conformance/backend.ts.
  */
+
 import { CasError } from '../../formats/errors.ts';
 import type {
   BackendAbilities,
@@ -21,6 +22,7 @@ import { type HttpClient, openHttpClient } from './http-client.node.ts';
 import type { Concern } from './http-failure.node.ts';
 import { openHttpFileOf } from './http-file.node.ts';
 import { HttpRequests } from './http-requests.node.ts';
+import { KnownAbsent } from './known-absent.ts';
 
 /**
  * @param url of the folder that holds the objects; query and parameters do not count
@@ -48,7 +50,7 @@ class HttpBackend implements ObjectBackend {
   readonly #requests: HttpRequests;
   /** Path of the folder, with a slash at the end. */
   /** What `has` did not find: who puts it now need not look again. */
-  readonly #absent = new Set<ObjectKey>();
+  readonly #absent = new KnownAbsent(MOST_KNOWN_ABSENT);
   readonly #folder: string;
   /** Whether the server does not replace what a put must not replace; undefined until it was asked. */
   #honoursConditions: boolean | undefined;
@@ -72,13 +74,8 @@ class HttpBackend implements ObjectBackend {
       const found = await this.#requests.find(targets[i], this.#concern(key, 'find'), signal);
       if (found !== undefined) return true;
     }
-    this.#noteAbsent(keys);
+    this.#absent.note(keys);
     return false;
-  }
-
-  #noteAbsent(keys: readonly ObjectKey[]): void {
-    if (this.#absent.size > MOST_KNOWN_ABSENT) this.#absent.clear();
-    for (const key of keys) this.#absent.add(key);
   }
 
   async stat(key: ObjectKey, { signal }: SignalOption = {}): Promise<ObjectInfo | undefined> {
@@ -100,9 +97,9 @@ class HttpBackend implements ObjectBackend {
     const wish = { body: bytes, ifAbsent, folders: this.#foldersOf(key) };
     if (!ifAbsent) return this.#requests.put(target, wish, concern, signal);
     // A server that knows no conditions would replace it.
-    const isLookedFor = this.#absent.delete(key) || this.#honoursConditions === true;
+    const isLookedFor = this.#absent.take(key) || this.#honoursConditions === true;
     if (!isLookedFor && (await this.has([key], { signal }))) return 'present';
-    this.#absent.delete(key);
+    this.#absent.take(key);
     const result = await this.#requests.put(target, wish, concern, signal);
     if (result === 'present') this.#honoursConditions = true;
     else if (this.#honoursConditions === undefined) {

@@ -3,6 +3,7 @@
  * the shape of an ObjectBackend. A symbolic link at an object's name says "known to be missing" and
  * is never followed (spec/formats/castr.md, "Names").
  */
+
 import * as fs from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { LimitExceeded } from '../../formats/errors.ts';
@@ -16,6 +17,7 @@ import type {
   PutObjectOptions,
   SignalOption,
 } from '../backend.ts';
+import { roomFor } from '../callers-memory.ts';
 import { ObjectMissing, StorageError } from '../errors.ts';
 import { assertObjectKey, isObjectKey, TEMPORARY_NAME } from '../object-key.ts';
 import { systemErrorCode, systemErrorText } from '../system-error.node.ts';
@@ -188,8 +190,7 @@ function readObject({ path, actualPath, calls, maxSize, range, into }: Reading):
       const reason = `more than ${maxSize} bytes`;
       throw new LimitExceeded({ subject: path, step: 'read', reason });
     }
-    const hasRoom = into !== undefined && into.length >= size;
-    const bytes = hasRoom ? into.subarray(0, size) : new Uint8Array(size);
+    const bytes = roomFor(size, into);
     attempt(path, 'read', () => readFully(descriptor, bytes, offset, path));
     return bytes;
   } finally {

@@ -1,6 +1,8 @@
 /** Objects in a map: the reference implementation of ObjectBackend, and a double for tests. */
+
 import { LimitExceeded } from '../../formats/errors.ts';
 import type { ObjectBackend, ObjectInfo, ObjectKey, ObjectRange } from '../backend.ts';
+import { copied } from '../callers-memory.ts';
 import { ObjectMissing } from '../errors.ts';
 import { assertObjectKey } from '../object-key.ts';
 
@@ -88,11 +90,4 @@ export function createMemoryBackend(options: MemoryBackendOptions = {}): ObjectB
 
 function part(bytes: Uint8Array, range: ObjectRange | undefined): Uint8Array {
   return range === undefined ? bytes : bytes.subarray(range.offset, range.offset + range.length);
-}
-
-/** A copy in `into`, if that has room, else in a new array. */
-function copied(bytes: Uint8Array, into: Uint8Array | undefined): Uint8Array {
-  if (into === undefined || into.length < bytes.length) return bytes.slice();
-  into.set(bytes);
-  return into.subarray(0, bytes.length);
 }

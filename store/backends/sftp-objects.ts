@@ -3,6 +3,7 @@
  * link at an object's name says "known to be missing" (spec/formats/castr.md, "Names"). Used by
  * sftp.node.ts.
  */
+
 import { type CasError, isCasError, LimitExceeded } from '../../formats/errors.ts';
 import type {
   GetObjectOptions,
@@ -12,8 +13,10 @@ import type {
   PutObjectOptions,
   SignalOption,
 } from '../backend.ts';
+import { roomFor } from '../callers-memory.ts';
 import { ObjectMissing, StorageError } from '../errors.ts';
 import { assertObjectKey } from '../object-key.ts';
+import { KnownAbsent } from './known-absent.ts';
 import type { SftpCalls } from './sftp-calls.ts';
 import { listSftpFolder } from './sftp-listing.ts';
 import type { FileAttributes } from './sftp-packets.ts';
@@ -40,7 +43,7 @@ class SftpObjects implements ObjectBackend {
   readonly #root: string;
   readonly #dirtyFolders = new Set<string>();
   /** What `has` has not found: who puts it now need not look again, for nothing is replaced. */
-  readonly #absent = new Set<string>();
+  readonly #absent = new KnownAbsent(MOST_KNOWN_ABSENT);
 
   constructor(place: SftpPlace) {
     this.#place = place;
@@ -66,8 +69,7 @@ class SftpObjects implements ObjectBackend {
       Promise.all(paths.map(async (path) => (await find(calls, path))?.type)),
     );
     if (kinds.includes('file')) return true;
-    if (this.#absent.size > MOST_KNOWN_ABSENT) this.#absent.clear();
-    for (const [i, path] of paths.entries()) if (kinds[i] === undefined) this.#absent.add(path);
+    this.#absent.note(paths.filter((_, i) => kinds[i] === undefined));
     return false;
   }
 
@@ -84,7 +86,7 @@ class SftpObjects implements ObjectBackend {
   ): Promise<'stored' | 'present'> {
     const path = this.#pathOf(key, signal);
     return this.#place.run(signal, async (calls) => {
-      if (ifAbsent && !this.#absent.delete(path) && (await calls.exists(path))) return 'present';
+      if (ifAbsent && !this.#absent.take(path) && (await calls.exists(path))) return 'present';
       const temporary = `${path}.${randomDigits()}.tmp`;
       const handle = await this.#create(calls, temporary);
       let isStored = false;
@@ -209,7 +211,7 @@ async function readObject(
       const reason = `more than ${maxSize} bytes`;
       throw new LimitExceeded({ subject: calls.subject(path), step: 'read', reason });
     }
-    const bytes = into && into.length >= size ? into.subarray(0, size) : new Uint8Array(size);
+    const bytes = roomFor(size, into);
     const part = { path, handle, offset, bytes, isLast: size === whole };
     return (await readPart(calls, part, signal)) ? bytes : undefined;
   } finally {

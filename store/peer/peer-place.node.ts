@@ -3,16 +3,15 @@
  * all conversations.
  */
 import { CasError } from '../../formats/errors.ts';
-import type { Locator } from '../location.ts';
-import { redacted } from '../location.ts';
+import { type Place, placeLabel } from '../location.ts';
 import type { LocationSettings } from '../location-settings.ts';
 import type { PeerProcessOptions } from './peer-process.node.ts';
 import { type Command, casyncOverSsh, helperCommand } from './ssh-command.node.ts';
 
 /** `[USER@]HOST:PATH`, or a URL whose scheme has a helper program. */
-export type PeerLocator = Exclude<Locator, { readonly kind: 'path' }>;
+export type PeerLocator = Place;
 
-export type SshLocator = Extract<Locator, { readonly kind: 'ssh' }>;
+export type SshLocator = Extract<Place, { readonly kind: 'ssh' }>;
 
 export interface PeerOptions {
   readonly settings: LocationSettings;
@@ -23,11 +22,6 @@ export interface PeerThings {
   readonly archive?: PeerLocator;
   readonly index?: PeerLocator;
   readonly stores?: readonly PeerLocator[];
-}
-
-/** The locator as it may be shown. */
-export function peerLabel(locator: PeerLocator): string {
-  return locator.kind === 'ssh' ? `${locator.host}:${locator.path}` : redacted(locator.url);
 }
 
 /** Whether one program can speak for both. */
@@ -74,14 +68,14 @@ export function processOptions(
   { settings }: PeerOptions,
 ): Omit<PeerProcessOptions, 'flags'> {
   const { environment, timeoutMs } = settings;
-  return { label: peerLabel(locator), environment, timeoutMs };
+  return { label: placeLabel(locator), environment, timeoutMs };
 }
 
 /** @throws CasError `UNSUPPORTED` for what only casync itself can do, over ssh */
 export function requireSsh(locator: PeerLocator): asserts locator is SshLocator {
   if (locator.kind === 'ssh') return;
   throw new CasError('UNSUPPORTED', {
-    subject: peerLabel(locator),
+    subject: placeLabel(locator),
     reason: `Nothing can be stored through ${locator.scheme} helpers alone.`,
   });
 }

@@ -3,10 +3,12 @@
  * chunks that belong to no index, so writing is the push of an index that is made up for them and that
  * never appears; the other side asks for those that it lacks. Rules: spec/remote.md, "ssh and helpers".
  */
+
 import type { ChunkId, DigestName } from '../../formats/chunk-id.ts';
 import { isCasError } from '../../formats/errors.ts';
 import type { SignalOption } from '../backend.ts';
 import { StorageError } from '../errors.ts';
+import { placeLabel } from '../location.ts';
 import type {
   GetStoredOptions,
   PutStoredOptions,
@@ -19,7 +21,6 @@ import {
   type PeerLocator,
   type PeerOptions,
   peerCommand,
-  peerLabel,
   processOptions,
   requireSsh,
   type SshLocator,
@@ -63,7 +64,7 @@ class PeerStore implements StoredChunkStore {
   constructor(locator: SshLocator, options: PeerStoreOptions) {
     this.#locator = locator;
     this.#options = options;
-    this.label = peerLabel(locator);
+    this.label = placeLabel(locator);
     this.#source = openPeer({ stores: [locator] }, options).chunks;
   }
 

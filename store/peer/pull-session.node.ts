@@ -2,15 +2,16 @@
  * One conversation in which the other side gives: an index or archive in order, and chunks that are asked
  * for. Used by what the places of the casync protocol look like to others (pulled-*.node.ts).
  */
+
 import type { ChunkId } from '../../formats/chunk-id.ts';
 import { type CasError, FormatError, LimitExceeded } from '../../formats/errors.ts';
 import { PROTOCOL_FLAG } from '../../formats/protocol-flags.ts';
 import type { Message } from '../../formats/remote-protocol.ts';
 import type { SignalOption } from '../backend.ts';
+import { copied } from '../callers-memory.ts';
 import { ChunkMissing } from '../errors.ts';
 import type { GetStoredOptions, StoredChunk } from '../stored-chunk.ts';
 import { PeerProcess, type PeerProcessOptions } from './peer-process.node.ts';
-import { copied } from './recent-chunks.ts';
 import type { Command } from './ssh-command.node.ts';
 
 export interface PullSessionOptions extends Omit<PeerProcessOptions, 'flags'> {

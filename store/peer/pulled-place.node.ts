@@ -8,7 +8,7 @@ import { isCasError, LimitExceeded } from '../../formats/errors.ts';
 import { MAX_SENT_CHUNK_SIZE } from '../../formats/remote-protocol.ts';
 import type { ObjectRange, SignalOption } from '../backend.ts';
 import { ChunkMissing } from '../errors.ts';
-import { classifyLocator, defaultStore } from '../location.ts';
+import { classifyLocator, defaultStore, placeLabel } from '../location.ts';
 import type { FileWriter, RemoteFile, RemoteFileInfo } from '../remote-file.ts';
 import type { GetStoredOptions, StoredChunk, StoredChunkSource } from '../stored-chunk.ts';
 import { SYSTEM_CLOCK } from '../wrap/clock.ts';
@@ -18,7 +18,6 @@ import {
   type PeerOptions,
   type PeerThings,
   peerCommand,
-  peerLabel,
   processOptions,
 } from './peer-place.node.ts';
 import { PullSession } from './pull-session.node.ts';
@@ -65,7 +64,7 @@ class PulledPlace implements Peer {
     const { file, stores = [] } = things;
     const [store] = stores;
     const { attemptCount, onRetry } = options.settings;
-    this.#retrier = new Retrier(store ? peerLabel(store) : '', {
+    this.#retrier = new Retrier(store ? placeLabel(store) : '', {
       clock: SYSTEM_CLOCK,
       random: Math.random,
       ...(attemptCount !== undefined && { attemptCount }),
@@ -92,7 +91,7 @@ class PulledPlace implements Peer {
       return chunk;
     };
     return {
-      label: peerLabel(store),
+      label: placeLabel(store),
       getStored,
       has: (id, options) => hasChunk(() => getStored(id, { ...options, maxSize: ANY_SIZE })),
       close: () => this.close(),
@@ -102,7 +101,7 @@ class PulledPlace implements Peer {
   #fileAt({ kind, locator }: NonNullable<PulledThings['file']>): RemoteFile {
     const read = (options?: SignalOption) => this.#readFile(options);
     return {
-      label: peerLabel(locator),
+      label: placeLabel(locator),
       stat: async (): Promise<RemoteFileInfo> => ({ hasRanges: false }),
       read,
       readRange: (range, options) => readPart(read(options), range),
@@ -222,7 +221,7 @@ export function openPeerWriter(
     ...processOptions(locator, options),
     file: kind,
     signal: options.signal,
-    ...(kind === 'index' && stores.length > 0 && { getChunk: noLongerThere(peerLabel(locator)) }),
+    ...(kind === 'index' && stores.length > 0 && { getChunk: noLongerThere(placeLabel(locator)) }),
   });
 }
 

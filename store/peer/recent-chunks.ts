@@ -2,7 +2,9 @@
  * Chunks that have come a short time ago. Used where the other side gives each of them only once in a
  * conversation, and another conversation costs more than a little memory.
  */
+
 import type { ChunkId } from '../../formats/chunk-id.ts';
+import { copied } from '../callers-memory.ts';
 import type { StoredChunk } from '../stored-chunk.ts';
 
 const MAX_BYTES = 32 * 1024 * 1024;
@@ -32,11 +34,4 @@ export class RecentChunks {
       this.#size -= chunk.bytes.length;
     }
   }
-}
-
-/** The bytes at the beginning of `into`, or in memory of their own if they do not fit there. */
-export function copied(bytes: Uint8Array, into: Uint8Array | undefined): Uint8Array {
-  if (into === undefined || into.length < bytes.length) return bytes.slice();
-  into.set(bytes);
-  return into.subarray(0, bytes.length);
 }

@@ -1,5 +1,7 @@
 /** Equal reads that are under way at the same time share one request (spec/remote.md, "Wrappers"). */
+
 import type { GetObjectOptions, ObjectBackend, ObjectKey } from '../backend.ts';
+import { copied } from '../callers-memory.ts';
 
 interface Flight {
   /** Settles after all who joined have got their copies. */
@@ -82,10 +84,4 @@ function join(flight: Flight, { into, signal }: GetObjectOptions): Promise<Uint8
       else reject(error);
     });
   });
-}
-
-function copied(bytes: Uint8Array, into: Uint8Array | undefined): Uint8Array {
-  if (into === undefined || into.length < bytes.length) return bytes.slice();
-  into.set(bytes);
-  return into.subarray(0, bytes.length);
 }
