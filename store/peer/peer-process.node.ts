@@ -41,8 +41,6 @@ export class PeerProcess {
   /** In words, once it has ended. */
   #ending: string | undefined;
   #startError: unknown;
-  /** Why we have given up: the program's end is a consequence. */
-  #failure: unknown;
   #log = '';
   /** Resolves when nothing more is written to standard error. */
   readonly #logged: Promise<void>;
@@ -122,7 +120,6 @@ export class PeerProcess {
       // A connection that is gone is told of by the program that had it.
       const isGone = error instanceof StorageError && error.step === RECEIVE;
       if (isGone || this.#ending !== undefined) throw await this.endedEarly();
-      this.#failure ??= error;
       throw error;
     }
   }
@@ -144,7 +141,6 @@ export class PeerProcess {
     await this.#exited;
     await resolvesWithin(this.#logged, LOG_GRACE_MS);
     if (this.#startError instanceof StorageError) return this.#startError;
-    if (this.#failure instanceof StorageError) return this.#failure;
     const isLost = this.hasAgreed || this.#child.exitCode === 255;
     const said = this.#log.trim().replaceAll(/[^\x20-\x7e]+/g, ' ');
     return new StorageError(isLost ? 'UNAVAILABLE' : 'IO', {

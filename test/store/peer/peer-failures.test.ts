@@ -143,7 +143,7 @@ test('a peer that gives up is quoted, with its error number', async (t) => {
 });
 
 test('silence is endured as long as the settings say', async (t) => {
-  const { settings } = scripted(temporaryFolder(t), 'exec cat >/dev/null');
+  const { settings } = scripted(temporaryFolder(t), 'exec sleep 60');
   const peer = openPeer(THINGS, { settings: { ...settings, timeoutMs: 50 } });
   await t.throwsAsync(collected(peer.file), { code: 'UNAVAILABLE', message: /0.05 seconds/ });
   await peer.close();
