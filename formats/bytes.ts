@@ -90,6 +90,15 @@ export function asciiBytes(text: string): Uint8Array {
   return Uint8Array.from(text, (character) => character.charCodeAt(0));
 }
 
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
+
+/** Bytes from `start` to `end` as lower-case hex digits. */
+export function hexOf(bytes: Uint8Array, start = 0, end = bytes.length): string {
+  let text = '';
+  for (let i = start; i < end; i++) text += HEX[bytes[i]];
+  return text;
+}
+
 /** One character per byte (Latin-1): a lossless key for maps and sets, never for display. */
 export function byteKey(bytes: Uint8Array): string {
   let key = '';

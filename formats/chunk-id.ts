@@ -1,4 +1,5 @@
 /** Chunk ids: digests of a chunk's plain bytes (spec/formats/castr.md). */
+import { hexOf } from './bytes.ts';
 
 /** Digest of a chunk's plain bytes as 64 lower-case hex digits. Usable as map key, printable as is. */
 export type ChunkId = string & { readonly __chunkId: unique symbol };
@@ -15,7 +16,6 @@ const DIGITS = '0123456789abcdef';
 const DIGIT_VALUES = Uint8Array.from({ length: 128 }, (_, code) =>
   Math.max(0, DIGITS.indexOf(String.fromCharCode(code))),
 );
-const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
 
 /** The id written as `text`, or undefined if that is not a chunk id. */
 export function parseChunkId(text: string): ChunkId | undefined {
@@ -24,9 +24,7 @@ export function parseChunkId(text: string): ChunkId | undefined {
 
 /** The id stored as 32 bytes at `offset`. */
 export function chunkIdFromBytes(bytes: Uint8Array, offset = 0): ChunkId {
-  let text = '';
-  for (let i = offset; i < offset + CHUNK_ID_LENGTH; i++) text += HEX[bytes[i]];
-  return text as ChunkId;
+  return hexOf(bytes, offset, offset + CHUNK_ID_LENGTH) as ChunkId;
 }
 
 /** Writes the id as 32 bytes at `offset`. */

@@ -68,6 +68,15 @@ export class ChunkIndex implements IndexHeader {
     return this.#ids.subarray(i * CHUNK_ID_LENGTH, (i + 1) * CHUNK_ID_LENGTH);
   }
 
+  /** The ids of some chunks, 32 bytes each, in memory of their own. */
+  digestsOf(chunks: readonly number[]): Uint8Array {
+    const digests = new Uint8Array(chunks.length * CHUNK_ID_LENGTH);
+    for (const [i, chunk] of chunks.entries()) {
+      digests.set(this.idBytes(chunk), i * CHUNK_ID_LENGTH);
+    }
+    return digests;
+  }
+
   /** Number of the chunk that holds byte `offset`, for 0 <= offset < totalSize. */
   chunkAt(offset: number): number {
     let low = 0;

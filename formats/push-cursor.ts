@@ -4,16 +4,17 @@
  */
 
 const INITIAL_CARRY_SIZE = 256;
+const NOTHING = new Uint8Array();
 
 export class PushCursor {
   /** Holds the bytes asked for last, from {@link start} on. Valid until the cursor moves. */
-  bytes: Uint8Array = new Uint8Array();
+  bytes: Uint8Array = NOTHING;
   start = 0;
   #offset: number;
-  #input: Uint8Array = new Uint8Array();
+  #input: Uint8Array = NOTHING;
   #inputAt = 0;
   /** The begin of a piece whose rest has not arrived. */
-  #carry = new Uint8Array(INITIAL_CARRY_SIZE);
+  #carry: Uint8Array = NOTHING;
   #carried = 0;
 
   /** @param offset in the stream of the first byte to be fed */
@@ -80,7 +81,7 @@ export class PushCursor {
   #collect(size: number): void {
     const end = this.#carried + size;
     if (end > this.#carry.length) {
-      const larger = new Uint8Array(Math.max(end, 2 * this.#carry.length));
+      const larger = new Uint8Array(Math.max(end, 2 * this.#carry.length, INITIAL_CARRY_SIZE));
       larger.set(this.#carry.subarray(0, this.#carried));
       this.#carry = larger;
     }
