@@ -36,7 +36,7 @@ export function openCastrObjects(
   return new CastrObjects(backend, suffix, asksForPlain);
 }
 
-export class CastrObjects implements StoredChunkStore {
+class CastrObjects implements StoredChunkStore {
   readonly #backend: ObjectBackend;
   /** The suffixes that a chunk may have; the first is that of new chunks. */
   readonly #suffixes: readonly string[];

@@ -36,6 +36,9 @@ export interface LocationSettings {
   /** ssh and SFTP: the program to run here, and the one there. */
   readonly sshProgram?: string;
   readonly remoteProgram?: string;
+  /** Words behind each of them, before all others. */
+  readonly sshArguments?: readonly string[];
+  readonly remoteArguments?: readonly string[];
 
   /** For a casync there, 0 to 7; where the user has chosen one. */
   readonly logLevel?: number;

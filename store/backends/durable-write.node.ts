@@ -23,10 +23,11 @@ export interface DurableFile {
   readonly descriptor: number;
   /**
    * Makes the file visible under its name, replacing what is there; with `sync`, also durable.
+   * @param options.path another name in the same folder, where that was not known in the beginning
    * @throws StorageError; then nothing has changed under the name, unless only the last step, the
    * sync of the folder, failed
    */
-  commit(options: { readonly sync: boolean }): Promise<void>;
+  commit(options: { readonly sync: boolean; readonly path?: string }): Promise<void>;
   /** Removes what was written. Does nothing after `commit`. */
   discard(): void;
 }
@@ -61,11 +62,11 @@ export function openDurableFile(path: string, options: { readonly mode: number }
   return {
     descriptor,
     discard,
-    async commit({ sync: durable }) {
+    async commit({ sync: durable, path: finalPath = path }) {
       try {
         if (durable) await sync(descriptor);
         close();
-        fs.renameSync(temporary, path);
+        fs.renameSync(temporary, finalPath);
         state = 'done';
         if (durable) await syncFolder(folder);
       } catch (error) {

@@ -189,7 +189,8 @@ export class PeerProcess {
   }
 }
 
-async function resolvesWithin(promise: Promise<void>, ms: number): Promise<boolean> {
+/** Whether the promise resolves in time. */
+export async function resolvesWithin(promise: Promise<void>, ms: number): Promise<boolean> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<boolean>((resolve) => {
     timer = setTimeout(() => resolve(false), ms);
@@ -210,7 +211,8 @@ function started(label: string, start: () => ChildProcess): ChildProcess {
   }
 }
 
-function endedWith(status: number): string {
+/** The end of a program, in words. */
+export function endedWith(status: number): string {
   const hints: Readonly<Record<number, string>> = {
     126: ' (the program there cannot be run)',
     127: ' (there is no such program there)',

@@ -167,7 +167,16 @@ export class PushSession implements FileWriter {
       const { bytes, isPlain } = (await ahead.shift()) ?? (await getChunk(id));
       start(ids[i + CHUNKS_AHEAD]);
       this.#checkSize(id, bytes.length);
-      await this.#process.send({ kind: 'chunk', id, isPlain, bytes });
+      await this.#giveChunk({ kind: 'chunk', id, isPlain, bytes });
+    }
+  }
+
+  async #giveChunk(message: Message): Promise<void> {
+    try {
+      await this.#process.send(message);
+    } catch {
+      // The program itself says why it does not read any more.
+      throw await this.#process.endedEarly();
     }
   }
 

@@ -44,14 +44,9 @@ export function casyncOverSsh(
   words: PeerWords,
   { settings }: PeerCommandOptions,
 ): Command {
-  const { environment, rateLimit, logLevel } = settings;
-  const program = settings.remoteProgram ?? (environment.CASYNC_REMOTE_PATH || 'casync');
-  if (program.startsWith('-')) throw refused(program, 'This is no program to run with ssh.');
   const { verb, archive, index, stores = [] } = words;
   const remote = [
-    program,
-    ...(logLevel === undefined ? [] : [`--log-level=${logLevel}`]),
-    ...rateOption(rateLimit),
+    ...remoteCasync(settings),
     verb,
     '-',
     pathWord(archive),
@@ -59,6 +54,51 @@ export function casyncOverSsh(
     ...(stores.length === 0 ? ['-'] : stores.map(pathWord)),
   ];
   return sshCommand(host, { settings, words: remote.map(quoted) });
+}
+
+/**
+ * Runs the far end of a session there (spec/formats/session.md). No path is among the words.
+ * @param host `[USER@]HOST`
+ * @throws CasError `USAGE` for what can be no host or program
+ */
+export function sessionOverSsh(host: string, { settings }: PeerCommandOptions): Command {
+  const remote = [...remoteCasync(settings), 'serve', '--stdio'];
+  return sshCommand(host, { settings, words: remote.map(quoted) });
+}
+
+/** The program there and its first options. @throws CasError `USAGE` */
+function remoteCasync(settings: LocationSettings): readonly string[] {
+  const { environment, remoteArguments = [], rateLimit, logLevel } = settings;
+  const program = settings.remoteProgram ?? (environment.CASYNC_REMOTE_PATH || 'casync');
+  if (program.startsWith('-')) throw refused(program, 'This is no program to run with ssh.');
+  return [
+    program,
+    ...remoteArguments,
+    ...(logLevel === undefined ? [] : [`--log-level=${logLevel}`]),
+    ...rateOption(rateLimit),
+  ];
+}
+
+/**
+ * The words of a command that somebody has written as one: cut at blanks that no quote and no
+ * backslash keeps.
+ * @throws CasError `USAGE` if there are none, or a quote does not end
+ */
+export function commandWords(text: string): readonly [program: string, ...words: string[]] {
+  const words: string[] = [];
+  const pattern = /\s*((?:[^\s'"\\]|'[^']*'|"(?:[^"\\]|\\.)*"|\\.)+)(?=\s|$)/sy;
+  while (text.slice(pattern.lastIndex).trim() !== '') {
+    const found = pattern.exec(text)?.[1];
+    if (found === undefined) throw refused(text, 'This is no command: a quote has no end.');
+    words.push(found.replaceAll(/'([^']*)'|"((?:[^"\\]|\\.)*)"|\\(.)/gs, unquoted));
+  }
+  const [program, ...rest] = words;
+  if (program === undefined || program === '') throw refused(text, 'This is no command.');
+  return [program, ...rest];
+}
+
+function unquoted(_: string, single?: string, double?: string, plain?: string): string {
+  return single ?? double?.replaceAll(/\\(.)/gs, '$1') ?? plain ?? '';
 }
 
 export interface SubsystemOptions {
@@ -90,7 +130,8 @@ interface SshWords {
 function sshCommand(host: string, { settings, options = [], words }: SshWords): Command {
   if (!HOST_PATTERN.test(host)) throw refused(host, 'This is no host for ssh.');
   const program = settings.sshProgram ?? (settings.environment.CASYNC_SSH_PATH || 'ssh');
-  return { program: checked(program), words: [...options, host, ...words] };
+  const own = settings.sshArguments ?? [];
+  return { program: checked(program), words: [...own, ...options, host, ...words] };
 }
 
 /**

@@ -6,6 +6,7 @@ import { isCasError } from '../../../formats/errors.ts';
 import type { LocationSettings } from '../../../store/location-settings.ts';
 import { openPeerStore } from '../../../store/peer/peer-store.node.ts';
 import { openPeer, openPeerWriter } from '../../../store/peer/pulled-place.node.ts';
+import { PushSession } from '../../../store/peer/push-session.node.ts';
 import { peerAt, settingsOfFakeSsh, writeScript } from '../../helpers/fake-ssh.ts';
 import { GOLDEN, noise } from '../../helpers/golden.ts';
 import {
@@ -57,6 +58,29 @@ test('a program that ends early is named with its status', async (t) => {
   await t.throwsAsync(store.putStored(SERVED_INDEX.id(0), bytes), { message: /status 7/ });
   await t.throwsAsync(store.flush(), { message: /status 7/ });
   await store.close();
+});
+
+test('a program that takes no chunks although it has asked for them is quoted', async (t) => {
+  // The request is answered as soon as it is read; there is time for that.
+  const lines = [`head -c 240 '${said('push-index')}'`, 'exec <&-', 'sleep 0.3'];
+  const end = ['echo no more room >&2', 'exit 5'];
+  const program = writeScript(temporaryFolder(t), 'peer', [...lines, ...end]);
+  const session = new PushSession(
+    { program, words: [] },
+    {
+      label: 'host:x',
+      environment: process.env,
+      isQuiet: true,
+      file: 'index',
+      getChunk: async () => ({ bytes: noise(1_000_000), isPlain: false }),
+    },
+  );
+  await session.opened();
+  await t.throwsAsync(session.commit(), {
+    code: 'UNAVAILABLE',
+    message: /ended early, with status 5: no more room/,
+  });
+  await session.discard();
 });
 
 test('a program that is not there is named', async (t) => {

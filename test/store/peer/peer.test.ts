@@ -46,7 +46,10 @@ const SERVERS: Readonly<Record<string, StartServer>> = {
       return undefined;
     }
     const server = await startSshServer();
-    t.teardown(() => server.stop());
+    t.teardown(() => {
+      if (!t.passed) t.log(server.process.log());
+      return server.stop();
+    });
     const folder = temporaryFolder(t);
     // Words are read by a shell there, so the folder is reached by a program of ours.
     const remoteProgram = writeScript(folder, 'in folder', [`cd '${folder}'`, 'exec casync "$@"']);
