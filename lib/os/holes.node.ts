@@ -1,8 +1,9 @@
-/** Holes: ranges of a file that read as zeros and take no space. Used by `make` and by extraction. */
+/** Holes: ranges of a file that read as zeros and take no space. For `make`, extraction and overlays. */
 import { constants } from 'node:os';
-import { lastErrno, libc } from './libc.node.ts';
+import { type Libc, lastErrno, libc } from './libc.node.ts';
 import { systemFailure } from './system-error.node.ts';
 
+const KEEP_SIZE = 1;
 const KEEP_SIZE_AND_PUNCH = 3;
 const { errno } = constants;
 const UNSUPPORTED = new Set<number>([errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP]);
@@ -19,6 +20,44 @@ export function punchHole(fd: number, offset: number, length: number): boolean {
   const failure = lastErrno();
   if (UNSUPPORTED.has(failure)) return false;
   throw systemFailure('punch hole', failure);
+}
+
+/** As {@link punchHole}, without blocking anybody and without saying why it was not possible. */
+export function releaseSpace(fd: number, offset: number, length: number): Promise<boolean> {
+  return fallocateInBackground(fd, KEEP_SIZE_AND_PUNCH, offset, length);
+}
+
+/**
+ * Makes room on the disk for all of a range; holes in it are zeros as before.
+ * @returns false where that is not supported; write zeros then.
+ * @throws PipelineError without subject
+ */
+export async function reserveSpace(fd: number, offset: number, length: number): Promise<boolean> {
+  if (await fallocateInBackground(fd, KEEP_SIZE, offset, length)) return true;
+  const fallocate = libc()?.fallocate;
+  // Once more, for the reason.
+  if (fallocate === undefined || fallocate(fd, KEEP_SIZE, offset, length) === 0) {
+    return fallocate !== undefined;
+  }
+  const failure = lastErrno();
+  if (UNSUPPORTED.has(failure)) return false;
+  throw systemFailure('allocate', failure);
+}
+
+/** On a thread of koffi, where the error number is lost. */
+async function fallocateInBackground(
+  ...parameters: Parameters<NonNullable<Libc['fallocate']>>
+): Promise<boolean> {
+  const fallocate = libc()?.fallocate;
+  if (fallocate === undefined) return false;
+  const { async: start } = fallocate as unknown as {
+    readonly async: (...all: readonly unknown[]) => void;
+  };
+  return new Promise((resolve) => {
+    start(...parameters, (error: Error | null, result: number) => {
+      resolve(error === null && result === 0);
+    });
+  });
 }
 
 const SEEK_DATA = 3;

@@ -4,7 +4,7 @@
  */
 import { createRequire } from 'node:module';
 
-type Koffi = typeof import('koffi');
+export type Koffi = typeof import('koffi');
 
 let loaded: { readonly koffi: Koffi | undefined } | undefined;
 

@@ -3,14 +3,31 @@
  * lib/os, which give them safe types; a wrong declaration here is a crash, not an exception. Symbols
  * are looked up in the global scope of the process, so that fakeroot and pseudo are honoured.
  */
-import { endianness } from 'node:os';
-import { loadKoffi } from './koffi.node.ts';
+import { constants, endianness } from 'node:os';
+import { type Koffi, loadKoffi } from './koffi.node.ts';
 import { systemFailure } from './system-error.node.ts';
 
 /** Memory of ours that a function reads or fills during the call. */
 type Memory = Uint8Array | null;
 /** Address in foreign memory, as koffi hands it out; null for none. */
 export type Address = unknown;
+
+/** One of several stretches of memory that are filled in order. */
+export interface MemoryPart {
+  readonly base: Memory;
+  readonly length: number;
+}
+
+/** A message to receive: bytes, and what comes beside them. */
+export interface MessageHeader {
+  readonly name: null;
+  readonly nameLength: 0;
+  readonly parts: readonly MemoryPart[];
+  readonly partCount: number;
+  readonly control: Memory;
+  readonly controlLength: number;
+  readonly flags: 0;
+}
 
 /** Functions that some C libraries lack. */
 interface NewerLibc {
@@ -21,6 +38,14 @@ interface NewerLibc {
   fallocate(fd: number, mode: number, offset: number, length: number): number;
   getdents64(fd: number, out: Memory, size: number): number;
   sync_file_range(fd: number, offset: number, length: number, flags: number): number;
+  posix_fadvise(fd: number, offset: number, length: number, advice: number): number;
+  preadv2(
+    fd: number,
+    vector: readonly MemoryPart[],
+    count: number,
+    offset: number,
+    flags: number,
+  ): number;
   copy_file_range(
     from: number,
     fromOffset: Memory,
@@ -56,6 +81,7 @@ export interface Libc extends Partial<NewerLibc> {
   utimensat(directory: number, path: Memory, times: Memory, flags: number): number;
   futimens(fd: number, times: Memory): number;
   ioctl(fd: number, request: number, type: 'void *', argument: Memory): number;
+  ioctl(fd: number, request: number, type: 'uint64_t', argument: number): number;
   mknod(path: Memory, mode: number, device: bigint): number;
   getpwuid(uid: number): Address;
   getgrgid(gid: number): Address;
@@ -64,8 +90,19 @@ export interface Libc extends Partial<NewerLibc> {
   memcpy(to: Memory, from: Memory, size: number): void;
   strlen(text: Address): number;
   socket(domain: number, type: number, protocol: number): number;
+  socketpair(domain: number, type: number, protocol: number, out: Memory): number;
+  pthread_sigmask(how: number, set: Memory, out: Memory): number;
   sendto(fd: number, data: Memory, size: number, flags: number, to: Memory, toSize: number): number;
+  read(fd: number, out: Memory, size: number): number;
+  write(fd: number, data: Memory, size: number): number;
+  pipe2(out: Memory, flags: number): number;
+  dup3(from: number, to: number, flags: number): number;
+  fcntl(fd: number, command: number, type: 'int', argument: number): number;
   close(fd: number): number;
+  _exit(status: number): void;
+  recvmsg(fd: number, message: MessageHeader, flags: number): number;
+  mount(source: Memory, target: Memory, type: Memory, flags: number, options: Memory): number;
+  umount2(target: Memory, flags: number): number;
   flock(fd: number, operation: number): number;
 }
 
@@ -102,6 +139,8 @@ const PROTOTYPES: { readonly [Name in keyof Libc]-?: string } = {
   renameat2: 'int renameat2(int, const void *, int, const void *, uint32_t)',
   fallocate: 'int fallocate64(int, int, int64_t, int64_t)',
   sync_file_range: 'int sync_file_range(int, int64_t, int64_t, uint32_t)',
+  posix_fadvise: 'int posix_fadvise64(int, int64_t, int64_t, int)',
+  preadv2: 'long preadv2(int, const iovec *, int, int64_t, int)',
   copy_file_range: 'long copy_file_range(int, void *, int, void *, size_t, uint32_t)',
   getpwuid: 'void *getpwuid(uint32_t)',
   getgrgid: 'void *getgrgid(uint32_t)',
@@ -110,8 +149,19 @@ const PROTOTYPES: { readonly [Name in keyof Libc]-?: string } = {
   memcpy: 'void memcpy(void *, const void *, size_t)',
   strlen: 'size_t strlen(const void *)',
   socket: 'int socket(int, int, int)',
+  socketpair: 'int socketpair(int, int, int, void *)',
+  pthread_sigmask: 'int pthread_sigmask(int, const void *, void *)',
   sendto: 'long sendto(int, const void *, size_t, int, const void *, uint32_t)',
+  read: 'long read(int, void *, size_t)',
+  write: 'long write(int, const void *, size_t)',
+  pipe2: 'int pipe2(void *, int)',
+  dup3: 'int dup3(int, int, int)',
+  fcntl: 'int fcntl(int, int, ...)',
   close: 'int close(int)',
+  _exit: 'void _exit(int)',
+  recvmsg: 'long recvmsg(int, msghdr *, int)',
+  mount: 'int mount(const void *, const void *, const void *, ulong, const void *)',
+  umount2: 'int umount2(const void *, int)',
 };
 
 const NEWER: ReadonlySet<string> = new Set<keyof NewerLibc>([
@@ -122,9 +172,12 @@ const NEWER: ReadonlySet<string> = new Set<keyof NewerLibc>([
   'fallocate',
   'getdents64',
   'sync_file_range',
+  'posix_fadvise',
+  'preadv2',
   'copy_file_range',
 ]);
 
+type KoffiFunction = ReturnType<ReturnType<Koffi['load']>['func']>;
 type AsyncCall = (...parameters: readonly unknown[]) => void;
 
 let bound: { readonly libc: Libc | undefined } | undefined;
@@ -149,10 +202,15 @@ function bind(): Libc | undefined {
   // The layouts and request numbers in this folder are those of 64-bit little-endian machines.
   if (koffi.sizeof('void *') !== 8 || endianness() !== 'LE') return undefined;
   const scope = koffi.load(null);
+  koffi.struct('iovec', { base: 'void *', length: 'size_t' });
+  koffi.struct('msghdr', {
+    ...{ name: 'void *', nameLength: 'uint32_t', parts: 'iovec *', partCount: 'size_t' },
+    ...{ control: 'void *', controlLength: 'size_t', flags: 'int' },
+  });
   const functions: Record<string, unknown> = {};
   for (const [name, prototype] of Object.entries(PROTOTYPES)) {
     try {
-      functions[name] = scope.func(prototype);
+      functions[name] = withErrno(koffi, scope.func(prototype));
     } catch {
       if (!NEWER.has(name)) return undefined;
     }
@@ -160,9 +218,33 @@ function bind(): Libc | undefined {
   return functions as unknown as Libc;
 }
 
-/** The error number the last call left; valid only right after it. */
+let errnoOfLastCall = 0;
+
+/**
+ * The function, with its error number read as soon as it has failed. Even so V8 may have waited for
+ * a lock in between, which can leave EAGAIN behind; a failed call has done nothing, so it is made
+ * once more then. Where EAGAIN is the answer it stays the answer.
+ */
+function withErrno(koffi: Koffi, call: KoffiFunction): KoffiFunction {
+  const wrapped = (...words: unknown[]): unknown => {
+    const result: unknown = call(...words);
+    if (!isFailure(result)) return result;
+    errnoOfLastCall = koffi.errno();
+    if (errnoOfLastCall !== constants.errno.EAGAIN) return result;
+    const again: unknown = call(...words);
+    if (isFailure(again)) errnoOfLastCall = koffi.errno();
+    return again;
+  };
+  return Object.assign(wrapped, { async: call.async, info: call.info });
+}
+
+function isFailure(result: unknown): boolean {
+  return typeof result === 'number' && result < 0;
+}
+
+/** The error number of the last call that failed. */
 export function lastErrno(): number {
-  return loadKoffi()?.errno() ?? 0;
+  return errnoOfLastCall;
 }
 
 /**

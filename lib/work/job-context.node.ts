@@ -2,12 +2,18 @@
  * What a thread keeps between jobs: its view of the shared memory and its own scanner, digest and
  * stores, each opened when a job first needs it. Every thread makes its own from the same setup.
  */
+import {
+  type BlockDigest,
+  type BlockDigestName,
+  DIGEST_LENGTH,
+} from '../../formats/block-digest.ts';
 import { type ChunkId, type DigestName, writeChunkId } from '../../formats/chunk-id.ts';
 import type { ChunkSource, ChunkStore } from '../../store/chunk-store.ts';
 import type { ChunkTranscoder } from '../../store/transcoder.ts';
 import type { CodecName, Digest, DigestStream } from '../../store/transforms.ts';
 import { type Chunking, openScanner } from '../chunking/open-scanner.node.ts';
 import type { ChunkScanner } from '../chunking/scanner.ts';
+import { createBlockDigest } from '../digest/block-digest.node.ts';
 import { createDigest } from '../digest/digest.node.ts';
 import {
   createNodeTranscoder,
@@ -15,8 +21,9 @@ import {
   openLocalSource,
   openLocalStore,
 } from '../local-store.node.ts';
+import { collectSooner } from '../os/heap.node.ts';
 import { Claims } from './claims.ts';
-import type { SharedMemory } from './segment-ring.ts';
+import type { SharedMemory } from './shared-memory.ts';
 
 /** Plain data from which each thread makes its context; what a pipeline does not need is left out. */
 export interface JobSetup {
@@ -25,6 +32,8 @@ export interface JobSetup {
   /** Of {@link Claims}. */
   readonly claims?: SharedArrayBuffer;
   readonly digest?: DigestName;
+  /** Of the blocks of images. */
+  readonly blockDigest?: BlockDigestName;
   /** Of chunks that are encoded; zstd if left out. */
   readonly compression?: CodecName;
   readonly chunking?: Chunking;
@@ -45,9 +54,11 @@ export class JobContext {
   readonly #open: OpenStores;
   readonly #toClose: ChunkSource[] = [];
   readonly #zeroIds = new Map<number, Uint8Array>();
+  readonly #zeroBlocks = new Map<number, Uint8Array>();
   #bytes: Uint8Array | undefined;
   #claims: Claims | undefined;
   #digest: Digest | undefined;
+  #blockDigest: BlockDigest | undefined;
   #stream: DigestStream | undefined;
   #transcoder: ChunkTranscoder | undefined;
   #scanner: ChunkScanner | undefined;
@@ -73,6 +84,14 @@ export class JobContext {
   get digest(): Digest {
     this.#digest ??= createDigest(this.#needed('digest'));
     return this.#digest;
+  }
+
+  get blockDigest(): BlockDigest {
+    if (this.#blockDigest === undefined) {
+      this.#blockDigest = createBlockDigest(this.#needed('blockDigest'));
+      collectSooner();
+    }
+    return this.#blockDigest;
   }
 
   /** The digest of a whole stream, fed by jobs in sequence. */
@@ -109,6 +128,17 @@ export class JobContext {
     if (digest === undefined) {
       digest = digestBytes(this.digest.hash(new Uint8Array(length)));
       this.#zeroIds.set(length, digest);
+    }
+    return digest;
+  }
+
+  /** The same for a block. */
+  zeroBlockDigest(length: number): Uint8Array {
+    let digest = this.#zeroBlocks.get(length);
+    if (digest === undefined) {
+      digest = new Uint8Array(DIGEST_LENGTH);
+      this.blockDigest.write(new Uint8Array(length), digest, 0);
+      this.#zeroBlocks.set(length, digest);
     }
     return digest;
   }

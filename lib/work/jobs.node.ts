@@ -1,8 +1,11 @@
 /** The jobs that threads can be asked to do, by name. A pipeline sends them to a pool. */
 import { compareChunks } from './jobs/compare-chunks.node.ts';
 import { cutSpans } from './jobs/cut-spans.node.ts';
+import { digestBlocks } from './jobs/digest-blocks.node.ts';
+import { encodeBlocks } from './jobs/encode-blocks.node.ts';
 import { fetchChunks } from './jobs/fetch-chunks.node.ts';
 import { findChunks } from './jobs/find-chunks.node.ts';
+import { holdDevice } from './jobs/hold-device.node.ts';
 import { packEntries } from './jobs/pack-entries.node.ts';
 import { restoreEntries } from './jobs/restore-entries.node.ts';
 import { scanSegment } from './jobs/scan-segment.node.ts';
@@ -31,11 +34,14 @@ export const JOBS = {
   compareChunks,
   cutSpans,
   decodeChunks,
+  digestBlocks,
   digestChunks,
   digestZeroChunk,
+  encodeBlocks,
   encodeChunks,
   fetchChunks,
   findChunks,
+  holdDevice,
   packEntries,
   restoreEntries,
   verifyChunks,

@@ -3,17 +3,10 @@
  * WebAssembly memory, so that the scan kernel and all threads work on the bytes in place. How many
  * slots there are bounds the memory of a pipeline, and waiting for one is its back-pressure.
  */
-
-/** Bytes of a WebAssembly page. */
-const PAGE_SIZE = 65536;
+import { type SharedMemory, shareMemory } from './shared-memory.ts';
 
 /** Slots begin at multiples of this many bytes. */
 const ALIGNMENT = 4096;
-
-/** What is shared with all threads: a WebAssembly memory, or less where there is no room for one. */
-export interface SharedMemory {
-  readonly buffer: SharedArrayBuffer;
-}
 
 export interface SegmentRingOptions {
   /** Bytes at the begin of the memory that belong to the kernel. */
@@ -37,8 +30,7 @@ export class SegmentRing {
   constructor(options: SegmentRingOptions) {
     const { reservedSize, slotSize, slotCount } = options;
     const stride = Math.ceil(slotSize / ALIGNMENT) * ALIGNMENT;
-    const pages = Math.ceil((reservedSize + slotCount * stride) / PAGE_SIZE);
-    this.memory = shareMemory(pages);
+    this.memory = shareMemory(reservedSize + slotCount * stride);
     this.slotSize = slotSize;
     this.#copy = options.copy ?? ((to, from) => to.set(from));
     this.#bytes = new Uint8Array(this.memory.buffer);
@@ -67,15 +59,5 @@ export class SegmentRing {
     const next = this.#waiting.shift();
     if (next === undefined) this.#free.push(address);
     else next(address);
-  }
-}
-
-/** A WebAssembly memory takes gigabytes of addresses, which `ulimit -v` may deny. */
-function shareMemory(pages: number): SharedMemory {
-  try {
-    return new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
-    return { buffer: new SharedArrayBuffer(pages * PAGE_SIZE) };
   }
 }

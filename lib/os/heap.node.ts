@@ -1,0 +1,15 @@
+/** How much garbage V8 lets lie. Used by work that holds one large table and needs little besides. */
+import { setFlagsFromString } from 'node:v8';
+
+let isDone = false;
+
+/**
+ * From now on V8 collects what lived shortly as soon as 1 MiB of it is there, instead of up to 16 MiB
+ * in every thread. To be called in each thread: a thread that begins takes it back for all of them.
+ * For Node 20 alone; what newer versions make of the flag is not known.
+ */
+export function collectSooner(): void {
+  if (isDone || !process.versions.v8.startsWith('11.3.')) return;
+  isDone = true;
+  setFlagsFromString('--semi-space-growth-factor=1');
+}
