@@ -2,21 +2,16 @@
  * Reads the chunks of an index ahead of its user: several make a batch, and as many batches are on
  * their way as the ring has room for. Used by whatever reads behind an index.
  */
-import { CHUNK_ID_LENGTH } from '../../formats/chunk-id.ts';
 import type { ChunkIndex } from '../../formats/chunk-index.ts';
 import type { ChunkSource } from '../../store/chunk-store.ts';
 import { KERNEL_BYTES } from '../chunking/kernel/kernel.ts';
 import type { ChunkerName } from '../chunking/scanner.ts';
 import type { LengthFilter } from '../seed/length-filter.ts';
-import type { Seed, SeedPart } from '../seed/seed.ts';
+import { partsInSeeds, type Seed, type SeedPart } from '../seed/seed.ts';
 import type { ChunkCount } from '../statistics.ts';
-import { type ChunkGetter, openChunkGetter, openPoolGetter } from '../stores/chunk-getter.node.ts';
-import {
-  localSources,
-  remoteSources,
-  type SourceDescriptions,
-} from '../stores/store-description.ts';
-import { openJobPool, WORTH_THREADS } from '../work/job-pool.node.ts';
+import { type ChunkGetter, isAnyRemote, openPooledGetter } from '../stores/chunk-getter.node.ts';
+import type { SourceDescriptions } from '../stores/store-description.ts';
+import { WORTH_THREADS } from '../work/job-pool.node.ts';
 import { FETCHED } from '../work/jobs/fetch-chunks.node.ts';
 import type { FileRange, FoundChunks } from '../work/jobs/find-chunks.node.ts';
 import type { JobPool } from '../work/jobs.node.ts';
@@ -95,7 +90,7 @@ export class ChunkReader {
     this.index = index;
     this.#seeds = seeds;
     this.#longestChunk = Math.max(longestChunk(index), SMALLEST_WINDOW);
-    const isRemote = !('get' in source) && remoteSources(source).length > 0;
+    const isRemote = isAnyRemote(source);
     const plainSize = BATCH_LENGTH + this.#longestChunk;
     // Behind the chunks, where they come over a network, what was received.
     const slotSize = isRemote ? 2 * plainSize : plainSize;
@@ -104,24 +99,18 @@ export class ChunkReader {
     const { slotCount } = this;
     this.#ring = new SegmentRing({ reservedSize: KERNEL_BYTES, slotSize, slotCount });
     const chunking = { chunker, chunkSizes: index.chunkSizes };
-    const setup = { memory: this.#ring.memory, digest: index.digest, chunking };
-    const bytes = (address: number, length: number) => this.#ring.view(address, length);
-    if ('get' in source) {
-      this.pool = openJobPool(setup, 0, { source });
-      this.#getter = openPoolGetter(this.pool);
-    } else {
-      this.pool = openJobPool({ ...setup, sources: localSources(source) }, threadCount, {
-        helps: !isRemote,
-      });
-      this.#getter = openChunkGetter({
-        sources: source,
-        index,
-        pool: this.pool,
-        bytes,
-        roomOffset: plainSize,
-        ...(options.signal && { signal: options.signal }),
-      });
-    }
+    const { pool, getter } = openPooledGetter({
+      source,
+      index,
+      setup: { memory: this.#ring.memory, digest: index.digest, chunking },
+      threadCount,
+      helps: true,
+      bytes: (address, length) => this.#ring.view(address, length),
+      roomOffset: plainSize,
+      ...(options.signal && { signal: options.signal }),
+    });
+    this.pool = pool;
+    this.#getter = getter;
     if (index.totalSize >= WORTH_THREADS) this.pool.start();
   }
 
@@ -153,10 +142,7 @@ export class ChunkReader {
   async fetch(chunks: readonly number[], options: FetchOptions = {}): Promise<ChunkBatch> {
     const { index } = this;
     const address = await this.#ring.acquire();
-    const digests = new Uint8Array(chunks.length * CHUNK_ID_LENGTH);
-    for (const [i, chunk] of chunks.entries()) {
-      digests.set(index.idBytes(chunk), i * CHUNK_ID_LENGTH);
-    }
+    const digests = index.digestsOf(chunks);
     const lengths = chunks.map((chunk) => index.size(chunk));
     const length = lengths.reduce((sum, size) => sum + size, 0);
     const { partsOf = this.#partsInSeeds, fromSeedsOnly = false } = options;
@@ -204,14 +190,8 @@ export class ChunkReader {
     await this.pool.close();
   }
 
-  readonly #partsInSeeds = (chunk: number): readonly SeedPart[] | undefined => {
-    const id = this.index.id(chunk);
-    for (const seed of this.#seeds) {
-      const parts = seed.find(id);
-      if (parts !== undefined) return parts;
-    }
-    return undefined;
-  };
+  readonly #partsInSeeds = (chunk: number): readonly SeedPart[] | undefined =>
+    partsInSeeds(this.#seeds, this.index.id(chunk));
 
   #counting(lengths: readonly number[]): (outcome: Uint8Array) => Uint8Array {
     return (outcome) => {

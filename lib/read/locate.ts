@@ -4,6 +4,7 @@
  */
 import type { CatarEvent, CatarNode } from '../../formats/catar-events.ts';
 import { isCasError } from '../../formats/errors.ts';
+import type { SignalOption } from '../../store/backend.ts';
 import {
   type EventHandler,
   notInArchive,
@@ -12,8 +13,10 @@ import {
 } from './archive.ts';
 import type { ByteSource } from './byte-source.ts';
 import { PathTracker } from './path-tracker.ts';
+import { openSourceBlob } from './source-blob.ts';
 import { selectSubtree } from './subtree.ts';
-import { TreeLookup, type TreeNode } from './tree-lookup.ts';
+import type { TreeNode } from './tree-node.ts';
+import { TreeReader } from './tree-reader.ts';
 
 /** One node and the archive bytes it is made of, from its ENTRY record to the end of its content. */
 export interface LocatedNode {
@@ -26,9 +29,11 @@ export interface LocatedNode {
 type LocateOptions = Omit<ReadArchiveOptions, 'skipPayloads' | 'start' | 'end'>;
 
 interface LookedUp {
-  readonly tree: TreeLookup;
+  readonly tree: TreeReader;
   readonly found: TreeNode;
 }
+
+const SLASH = 0x2f;
 
 /**
  * Looks a path up. A table that does not have it, or is damaged, settles nothing: tables save time, and
@@ -41,8 +46,8 @@ async function lookUp(
 ): Promise<LookedUp | undefined> {
   if (!source.seekable || source.size === undefined) return undefined;
   try {
-    const tree = new TreeLookup(source, options);
-    const found = await tree.open(path);
+    const tree = new TreeReader(openSourceBlob(source, source.size), options);
+    const found = await tree.open(path, options);
     return found && { tree, found };
   } catch (error) {
     if (isCasError(error) && error.code === 'FORMAT') return undefined;
@@ -118,8 +123,9 @@ export async function readSubtree(
     return;
   }
   const { tree, found } = lookup;
-  if (childrenOnly) return readChildren(tree, found, handle);
-  const { name, depth, start, end } = found;
+  const name = path.subarray(path.lastIndexOf(SLASH) + 1);
+  if (childrenOnly) return readChildren(tree, found, name, handle, options);
+  const { depth, start, end } = found;
   await readArchive(source, unstoppable(handle), {
     ...options,
     start: { offset: start, name, depth },
@@ -145,17 +151,30 @@ function untilRootEnds(handle: SubtreeHandler): EventHandler {
   };
 }
 
+/** Children that were read, but not handled yet; those with attributes may be large. */
+const MOST_CHILDREN = 256;
+
 async function readChildren(
-  tree: TreeLookup,
+  tree: TreeReader,
   found: TreeNode,
+  name: Uint8Array,
   handle: SubtreeHandler,
+  options: SignalOption,
 ): Promise<void> {
-  const { node, name, start, end } = found;
+  const { node, start, end, folder } = found;
   await handle({ kind: 'enter', name, node, offset: start });
-  if (node.type === 'directory') {
-    for await (const child of tree.children(found)) {
-      await handle({ kind: 'enter', name: child.name, node: child.node, offset: child.start });
+  const childrenEnd = folder?.table.offset ?? 0;
+  for (let from = folder?.childrenStart ?? 0; from < childrenEnd; ) {
+    const children: { readonly name: Uint8Array; readonly child: TreeNode }[] = [];
+    const take = (childName: Uint8Array, child: TreeNode): boolean =>
+      children.push({ name: childName, child }) < MOST_CHILDREN &&
+      child.node.xattrs.length === 0 &&
+      child.node.acl === undefined;
+    await tree.children(found, from, take, options);
+    for (const { name: childName, child } of children) {
+      await handle({ kind: 'enter', name: childName, node: child.node, offset: child.start });
       await handle({ kind: 'leave', end: child.end });
+      from = child.end;
     }
   }
   await handle({ kind: 'leave', end });
