@@ -12,7 +12,8 @@ import { systemErrorCode, toStorageError } from '../../../store/system-error.nod
 import { PipelineError } from '../../errors.ts';
 import { createFileCalls } from '../../os/file-calls.node.ts';
 import { syncFileSystem } from '../../os/file-system.node.ts';
-import { BufferPool } from './buffer-pool.ts';
+import { BufferPool } from '../buffer-pool.ts';
+import { PackedChunks } from './packed-chunks.node.ts';
 import { type ChunkRoute, type IndexRoute, isIndexName } from './route.ts';
 import type { OpenFileOptions, ServedFile, ServedPlace } from './served-place.ts';
 
@@ -38,11 +39,15 @@ export function openLocalPlace(folder: string): ServedPlace {
     root = realPath(folder);
     return isBelow(path);
   };
+  const packed = new PackedChunks(folder, isInside);
   return {
     label: folder,
     open(route, options) {
-      if (isMissing(`${folder}/${route.key}`, route, options, calls)) return undefined;
-      return openFile(folder, route, (path) => isServable(path, route, root, isInside));
+      const isAbsent = isMissing(`${folder}/${route.key}`, route, options, calls);
+      const file = isAbsent
+        ? undefined
+        : openFile(folder, route, (path) => isServable(path, route, root, isInside));
+      return file === undefined && route.kind === 'chunk' ? packed.open(route) : file;
     },
     async openFolder(name) {
       const path = join(folder, name);
@@ -57,7 +62,7 @@ export function openLocalPlace(folder: string): ServedPlace {
       }
       return openLocalBackend(path, { syncFileSystem, ...(calls ? { calls } : {}) });
     },
-    close: async () => {},
+    close: () => packed.close(),
   };
 }
 

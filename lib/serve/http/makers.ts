@@ -4,7 +4,7 @@
  */
 import { CasError, isCasError } from '../../../formats/errors.ts';
 import type { ObjectBackend } from '../../../store/backend.ts';
-import { SharedFlush } from './shared-flush.ts';
+import { JointFlush } from '../joint-flush.ts';
 
 /** A store under a shared lease. */
 export interface LeasedStore {
@@ -106,7 +106,7 @@ export class Makers {
     }
     const opened = this.#options.open(store);
     const inUse = opened.then(({ backend, confirm }) => {
-      const flush = new SharedFlush(() => backend.flush());
+      const flush = new JointFlush(() => backend.flush());
       return { backend, confirm, flush: () => flush.run() };
     });
     const usedAt = this.#options.now();

@@ -8,10 +8,10 @@ import * as https from 'node:https';
 import { connect } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { systemErrorCode, toStorageError } from '../../../store/system-error.node.ts';
+import { type ListenAddress, listenUrl } from '../listen-address.ts';
 import type { Connections } from './connections.node.ts';
 import { type ExchangeOptions, exchange } from './exchange.node.ts';
 import type { ServeLimits } from './limits.ts';
-import { type ListenAddress, listenUrl } from './listen-address.ts';
 import type { TlsSettings } from './tls.node.ts';
 
 export interface HttpServerOptions extends Omit<ExchangeOptions, 'connections'> {

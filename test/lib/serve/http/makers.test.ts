@@ -3,7 +3,7 @@ import test from 'ava';
 import { CasError } from '../../../../formats/errors.ts';
 import { Makers } from '../../../../lib/serve/http/makers.ts';
 import { MemoryBudget } from '../../../../lib/serve/http/memory-budget.ts';
-import { SharedFlush } from '../../../../lib/serve/http/shared-flush.ts';
+import { JointFlush } from '../../../../lib/serve/joint-flush.ts';
 import { createMemoryBackend } from '../../../../store/backends/memory.ts';
 
 const IDLE_MS = 1000;
@@ -102,7 +102,7 @@ test('so many stores and no more', async (t) => {
 
 test('a flush that begins after the call is waited for, and is one for all', async (t) => {
   const ends: (() => void)[] = [];
-  const flush = new SharedFlush(() => new Promise((resolve) => ends.push(resolve)));
+  const flush = new JointFlush(() => new Promise((resolve) => ends.push(resolve)));
   const done: string[] = [];
   const first = flush.run().then(() => done.push('first'));
   const others = ['second', 'third'].map((name) => flush.run().then(() => done.push(name)));
@@ -119,7 +119,7 @@ test('a flush that begins after the call is waited for, and is one for all', asy
 
 test('a flush that fails is not the failure of the next one', async (t) => {
   let count = 0;
-  const flush = new SharedFlush(async () => {
+  const flush = new JointFlush(async () => {
     if (count++ === 0) throw new Error('broken');
   });
   const first = flush.run();

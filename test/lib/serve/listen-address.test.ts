@@ -1,6 +1,6 @@
 /** Where to listen, as text. */
 import test from 'ava';
-import { listenUrl, parseListenAddress } from '../../../../lib/serve/http/listen-address.ts';
+import { listenUrl, parseListenAddress } from '../../../lib/serve/listen-address.ts';
 
 for (const [text, expected] of [
   ['127.0.0.1:8080', { host: '127.0.0.1', port: 8080 }],

@@ -1,5 +1,5 @@
 /** Many who wait for the barrier of one backend share it: one flush for all that came before it. */
-export class SharedFlush {
+export class JointFlush {
   readonly #flush: () => Promise<void>;
   #running: Promise<void> | undefined;
   #next: Promise<void> | undefined;

@@ -1,5 +1,5 @@
 /** Where the server listens, as text: `ADDRESS:PORT`, `[IPv6]:PORT`, `:PORT` or `unix:PATH`. */
-import { CasError } from '../../../formats/errors.ts';
+import { CasError } from '../../formats/errors.ts';
 
 export type ListenAddress =
   /** Without a host: all addresses of the machine. */
