@@ -6,9 +6,12 @@
 import type { DigestName } from '../formats/chunk-id.ts';
 import type { ObjectBackend } from '../store/backend.ts';
 import { openLocalBackend } from '../store/backends/local.node.ts';
-import { type CastrObjects, openCastrObjects } from '../store/castr-objects.ts';
+import { openCastrObjects } from '../store/castr-objects.ts';
 import { openCastrStore } from '../store/castr-store.ts';
 import type { ChunkSource, ManagedChunkStore } from '../store/chunk-store.ts';
+import { PackFolder } from '../store/pack-folder.node.ts';
+import { openPackedObjects, openPackedStore } from '../store/packed-store.ts';
+import type { StoredChunkStore } from '../store/stored-chunk.ts';
 import {
   type ChunkTranscoder,
   createTranscoder,
@@ -32,15 +35,18 @@ export type { LocalStoreDescription };
 export function openLocalStore(description: LocalStoreDescription): ManagedChunkStore {
   const { digests, compression, suffix } = description;
   const options = transcoderOptions(digests, compression);
-  return openCastrStore(openBackend(description), { ...options, suffix });
+  const loose = openCastrStore(openBackend(description), { ...options, suffix });
+  const packs = new PackFolder(description.folder);
+  return openPackedStore(loose, { packs, transcoder: createTranscoder(options) });
 }
 
 /**
  * The chunks of a store as they are stored; it need not exist.
  * @throws CasError `USAGE` if the suffix cannot be part of a name
  */
-export function openLocalObjects(description: LocalStoreDescription): CastrObjects {
-  return openCastrObjects(openBackend(description), description.suffix);
+export function openLocalObjects(description: LocalStoreDescription): StoredChunkStore {
+  const loose = openCastrObjects(openBackend(description), description.suffix);
+  return openPackedObjects(loose, new PackFolder(description.folder));
 }
 
 function openBackend({ folder, sync }: LocalStoreDescription): ObjectBackend {

@@ -17,7 +17,7 @@ declare namespace WebAssembly {
   class Instance {
     constructor(
       module: Module,
-      imports: Readonly<Record<string, Readonly<Record<string, unknown>>>>,
+      imports?: Readonly<Record<string, Readonly<Record<string, unknown>>>>,
     );
     readonly exports: Readonly<Record<string, unknown>>;
   }

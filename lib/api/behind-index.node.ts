@@ -67,13 +67,21 @@ async function lacksChunk(
   }
 }
 
-/** @param label name of the index, for messages */
-export async function openBehindIndex(
+/** Where the chunks of an index may come from. */
+export interface IndexSources {
+  readonly source: SourceDescriptions;
+  /** Asked before the source; to be closed. */
+  readonly seeds: readonly Seed[];
+  /** Time in which seeds were read to find out what they hold. */
+  readonly seedingMs: number;
+}
+
+/** Finds the stores of an index, and opens its seeds. @throws CasError */
+export async function openIndexSources(
   index: ChunkIndex,
-  label: string,
   options: BehindIndexOptions,
-): Promise<BehindIndex> {
-  const sources = describeStoresForReading(
+): Promise<IndexSources> {
+  const source = describeStoresForReading(
     options,
     indexPath(options),
     index.digest,
@@ -82,7 +90,8 @@ export async function openBehindIndex(
   const { threadCount = defaultThreadCount(), signal, onProgress } = options;
   const { chunker, uidShift, onSeedEntry, oldTree, onSeedFailure } = options;
   const paths = [...(options.seeds ?? [])];
-  if (oldTree !== undefined && (await lacksChunk(sources, index, options))) paths.unshift(oldTree);
+  if (oldTree !== undefined && (await lacksChunk(source, index, options))) paths.unshift(oldTree);
+  if (paths.length === 0) return { source, seeds: [], seedingMs: 0 };
   const started = performance.now();
   const seeds = await openSeeds(paths, index, {
     threadCount,
@@ -96,7 +105,17 @@ export async function openBehindIndex(
     ...(onProgress ? { onProgress } : {}),
     ...(onSeedEntry ? { onEntry: onSeedEntry } : {}),
   });
-  const seedingMs = paths.length === 0 ? 0 : performance.now() - started;
+  return { source, seeds, seedingMs: performance.now() - started };
+}
+
+/** @param label name of the index, for messages */
+export async function openBehindIndex(
+  index: ChunkIndex,
+  label: string,
+  options: BehindIndexOptions,
+): Promise<BehindIndex> {
+  const { threadCount = defaultThreadCount(), signal } = options;
+  const { source: sources, seeds, seedingMs } = await openIndexSources(index, options);
   const source = openIndexSource(index, {
     source: sources,
     seeds,

@@ -5,12 +5,13 @@ import { CasError, isCasError } from '../../formats/errors.ts';
 import type { Lease } from '../../store/lease.ts';
 import { redacted, suffixKind } from '../../store/location.ts';
 import { PipelineError } from '../errors.ts';
+import { chainNames } from '../images/chain/chain-folder.node.ts';
 import { ChunkIdSet } from '../maintain/chunk-id-set.ts';
 import { type GcStore, openGcStore } from '../maintain/gc-store.node.ts';
 import type { SweepEvent, SweepResult } from '../maintain/sweep.node.ts';
 import { processIdentity } from '../os/process-identity.node.ts';
 import { openRemoteBackend } from '../stores/remote-store.node.ts';
-import { isRemote } from '../stores/store-description.ts';
+import { isRemote, type StoreDescription } from '../stores/store-description.ts';
 import { openInput, readIndex } from './input.node.ts';
 import type { PlaceOptions, StoreOptions } from './options.ts';
 import { describeStoreForWriting, localPath, remotePlace } from './stores.node.ts';
@@ -28,7 +29,8 @@ export interface GcOptions
     PlaceOptions,
     Pick<StoreOptions, 'store' | 'suffix'> {
   /**
-   * Locators of all indexes whose chunks shall stay; at least one. One of a place elsewhere that ends
+   * Locators of all indexes whose chunks shall stay, besides those of versions in chains of the store; at
+   * least one if it has none. One of a place elsewhere that ends
    * with a slash means all indexes directly in that folder, as they are when nobody makes any.
    */
   readonly indexes: readonly string[];
@@ -65,12 +67,13 @@ const COMPRESSED_SUFFIX = '.cacnk';
 export async function gc(options: GcOptions): Promise<GcResult> {
   const { indexes, dryRun = false } = options;
   const [first] = indexes;
-  if (first === undefined)
-    throw new PipelineError('USAGE', { reason: 'at least one index needed' });
   // Mistakes are told before anybody is waited for.
   for (const locator of indexes) await checkReadable(locator, options);
   // Chunks are told apart by their names, whatever their digest.
   const description = describeStoreForWriting(options, first, 'sha256');
+  if (first === undefined && !hasVersions(description)) {
+    throw new PipelineError('USAGE', { reason: 'at least one index needed' });
+  }
   const store = await openGcStore(description, options.signal);
   try {
     if (dryRun) return await new Collection(store, options).run();
@@ -78,6 +81,11 @@ export async function gc(options: GcOptions): Promise<GcResult> {
   } finally {
     await store.close();
   }
+}
+
+/** Whether something is known of what shall stay although nobody has named an index. */
+function hasVersions(description: StoreDescription): boolean {
+  return !isRemote(description) && chainNames(description.folder).length > 0;
 }
 
 async function collectUnderLease(store: GcStore, options: GcOptions): Promise<GcResult> {
@@ -120,6 +128,8 @@ class Collection {
       onEvent?.({ kind: 'kept-index', path: locator });
       await this.#mark(locator);
     }
+    const { referenceCount } = await this.#store.markVersions(this.#live);
+    this.#referenceCount += referenceCount;
     const usage = { referenceCount: this.#referenceCount, chunkCount: this.#live.count };
     onEvent?.({ kind: 'usage', ...usage });
     const swept = await this.#store.sweep(this.#live, {
@@ -233,6 +243,12 @@ async function indexesIn(folder: string, options: GcOptions): Promise<readonly s
   }
 }
 
+/**
+ * How much earlier the date of a file may be than what happened: the kernel dates files by a clock that
+ * goes on in ticks of up to 10 ms, and the moment itself comes from others of that kind.
+ */
+const DATES_LAG_MS = 20;
+
 /** Indexes that have appeared in a folder since a moment. */
 function indexesSince(folder: string, moment: Date): readonly string[] {
   const names = readdirSync(folder).filter((name) =>
@@ -242,7 +258,7 @@ function indexesSince(folder: string, moment: Date): readonly string[] {
     .map((name) => join(folder, name))
     .filter((path) => {
       const stats = statSync(path, { throwIfNoEntry: false });
-      return stats?.isFile() && stats.ctimeMs >= moment.getTime();
+      return stats?.isFile() && stats.ctimeMs >= moment.getTime() - DATES_LAG_MS;
     });
 }
 

@@ -24,7 +24,7 @@ import { walkOptions } from './folder.node.ts';
 import { type OpenedFile, type OpenedInput, openInput, piecesOf } from './input.node.ts';
 import { kindOfPath, type MadeKind } from './kinds.ts';
 import type { FolderOptions, InputOptions, StoreOptions } from './options.ts';
-import { openOutput } from './output.node.ts';
+import { openOutput, refuseInputAsOutput } from './output.node.ts';
 import { describeStoreForWriting, localPath, mainStore, remotePlace } from './stores.node.ts';
 
 export interface MakeOptions extends InputOptions, StoreOptions, FolderOptions, EntryEvents {
@@ -247,6 +247,7 @@ class Making {
 
   async #openSink(): Promise<ByteSink> {
     const inputMode = 'stats' in this.#input ? this.#input.stats?.mode : undefined;
+    refuseInputAsOutput(this.#options.output, [this.#options.input]);
     return openOutput(this.#options, inputMode);
   }
 

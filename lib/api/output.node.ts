@@ -1,5 +1,6 @@
 /** Where an archive or index goes that is made: a file here or elsewhere, or a stream. */
 import { redacted, suffixKind } from '../../store/location.ts';
+import { refuseSameFile } from '../images/refuse-output.node.ts';
 import type { ByteSink } from '../make/byte-sink.ts';
 import { openFileSink, openStreamSink } from '../make/file-sink.node.ts';
 import { openRemoteFile } from '../stores/remote-file.node.ts';
@@ -10,6 +11,23 @@ import type { WorkOptions } from './work-options.ts';
 export interface OutputOptions extends PlaceOptions, WorkOptions {
   /** Path, URL or ssh locator; or a descriptor open for writing. */
   readonly output: string | number;
+}
+
+/**
+ * A result never takes the place of what it is made from.
+ * @param inputs paths and descriptors count, all else does not
+ * @throws PipelineError `UNSAFE_TARGET` if the output is the same file as one of them
+ */
+export function refuseInputAsOutput(
+  output: string | number | undefined,
+  inputs: readonly unknown[],
+): void {
+  if (typeof output !== 'string' || remotePlace(output) !== undefined) return;
+  const needed = inputs.map((input) => {
+    if (typeof input !== 'string') return typeof input === 'number' ? input : undefined;
+    return remotePlace(input) === undefined ? localPath(input) : undefined;
+  });
+  refuseSameFile(localPath(output), needed);
 }
 
 const OUTPUT_MODE = 0o666;

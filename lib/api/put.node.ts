@@ -14,7 +14,7 @@ import { type OpenedInput, openInput, piecesOf } from './input.node.ts';
 import { kindOfPath } from './kinds.ts';
 import { make } from './make.node.ts';
 import type { InputOptions, StoreOptions } from './options.ts';
-import { openOutput } from './output.node.ts';
+import { openOutput, refuseInputAsOutput } from './output.node.ts';
 import { describeStoreForWriting } from './stores.node.ts';
 
 export interface PutOptions extends InputOptions, StoreOptions, RecordOptions {
@@ -85,6 +85,7 @@ async function putArchive(input: OpenedInput, options: PutOptions): Promise<PutR
     ...(options.onWait ? { onWait: options.onWait } : {}),
   });
   try {
+    refuseInputAsOutput(output, [options.input]);
     const sink = await openOutput(options, 'stats' in input ? input.stats?.mode : undefined);
     const stored = await makeIndex(segmentsOfStream(pieces), storer, sink);
     const { index, digest, reusedChunkCount } = stored;

@@ -9,12 +9,12 @@ import { createAuthorizer } from '../serve/http/authorize.node.ts';
 import { Connections } from '../serve/http/connections.node.ts';
 import { createHandler } from '../serve/http/handler.ts';
 import { DEFAULT_SERVE_LIMITS, type ServeLimits } from '../serve/http/limits.ts';
-import { parseListenAddress } from '../serve/http/listen-address.ts';
 import { Makers } from '../serve/http/makers.ts';
 import { type Gauge, Metrics } from '../serve/http/metrics.ts';
 import { type OpenedPlace, openPlace } from '../serve/http/open-place.node.ts';
 import type { TlsFiles } from '../serve/http/tls.node.ts';
 import { Uploads } from '../serve/http/upload.ts';
+import { parseListenAddress } from '../serve/listen-address.ts';
 import type { PlaceOptions } from './options.ts';
 import { settingsOf } from './stores.node.ts';
 

@@ -4,6 +4,7 @@
  */
 import type { CatarEvent, CatarNode } from '../../formats/catar-events.ts';
 import { PipelineError } from '../errors.ts';
+import { shiftedId } from '../extract/recorded-metadata.ts';
 import { walkTree } from '../make/walk.node.ts';
 import type { ByteSource } from '../read/byte-source.ts';
 import { readSubtree } from '../read/locate.ts';
@@ -130,8 +131,7 @@ export function withLocalOwner(
   { uidShift }: FolderOptions,
 ): CatarNode {
   if (uidShift === undefined || tree.kind === 'directory') return node;
-  const { shift, range } = uidShift;
-  const localOwner = { uid: (node.uid % range) + shift, gid: (node.gid % range) + shift };
+  const localOwner = { uid: shiftedId(node.uid, uidShift), gid: shiftedId(node.gid, uidShift) };
   return { ...node, localOwner };
 }
 

@@ -21,6 +21,7 @@ import { defaultThreadCount } from '../work/job-pool.node.ts';
 import { Compared, compareInputs } from './compared.node.ts';
 import type { ComparedInput, FolderOptions } from './options.ts';
 import { describeStoresForReading, remotePlace } from './stores.node.ts';
+import { type VerifiedBlob, verifyBlocks } from './verify-blocks.node.ts';
 import type { WorkOptions } from './work-options.ts';
 
 export interface VerifyOptions extends WorkOptions, FolderOptions {
@@ -38,16 +39,7 @@ export interface VerifyOptions extends WorkOptions, FolderOptions {
 
 export type VerifyResult =
   | ({ readonly kind: 'tree'; readonly isGood: boolean } & TreeComparison)
-  | {
-      readonly kind: 'blob';
-      readonly isGood: boolean;
-      readonly expectedSize: number;
-      /** Undefined where it is not known, or does not matter. */
-      readonly targetSize?: number;
-      readonly rangeCount: number;
-      /** Bytes in these ranges. */
-      readonly differentBytes: number;
-    }
+  | VerifiedBlob
   | ({ readonly kind: 'chunks'; readonly isGood: boolean } & VerifyStoreResult)
   /** An archive without anything to compare it with: its structure is as it should be. */
   | { readonly kind: 'archive'; readonly isGood: true };
@@ -62,6 +54,9 @@ export async function verify(options: VerifyOptions): Promise<VerifyResult> {
   if (options.target === undefined && isStoreElsewhere(options.expected)) {
     return verifyChunks(undefined, options);
   }
+  const { expected: index, target } = options;
+  const blocks = target && (await verifyBlocks({ index, target, ...workOf(options) }));
+  if (blocks !== undefined) return blocks;
   const expected = await Compared.open(options.expected, options);
   try {
     if (options.target === undefined) return await verifyAlone(expected, options);
@@ -77,6 +72,15 @@ export async function verify(options: VerifyOptions): Promise<VerifyResult> {
   } finally {
     await expected.close();
   }
+}
+
+function workOf({ threadCount, signal, onProgress, onRange }: VerifyOptions) {
+  return {
+    ...(threadCount === undefined ? {} : { threadCount }),
+    ...(signal ? { signal } : {}),
+    ...(onProgress ? { onProgress } : {}),
+    ...(onRange ? { onRange } : {}),
+  };
 }
 
 /** What is on another machine and has no name of an archive or index. */

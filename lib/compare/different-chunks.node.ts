@@ -74,15 +74,15 @@ function compareBatch(
   first: number,
 ): Batch {
   const offset = index.start(first);
-  const lengths: number[] = [];
+  const chunks: number[] = [];
   let end = first;
-  while (end < index.count && lengths.length < BATCH_COUNT) {
-    lengths.push(index.size(end));
+  while (end < index.count && chunks.length < BATCH_COUNT) {
+    chunks.push(end);
     end += 1;
     if (index.end(end - 1) - offset >= BATCH_LENGTH) break;
   }
-  const digests = new Uint8Array(lengths.length * CHUNK_ID_LENGTH);
-  for (let i = first; i < end; i++) digests.set(index.idBytes(i), (i - first) * CHUNK_ID_LENGTH);
+  const lengths = chunks.map((chunk) => index.size(chunk));
+  const digests = index.digestsOf(chunks);
   const input = { descriptor, offset, lengths, digests, label };
   return { first, end, different: unattended(pool.run('compareChunks', input)) };
 }

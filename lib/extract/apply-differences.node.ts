@@ -12,7 +12,6 @@ import { setModificationTime } from '../os/times.node.ts';
 import { getXattr, listXattrs, removeXattr, setXattr } from '../os/xattr.node.ts';
 import { minimalAcl } from './apply-acl.node.ts';
 import { restoreLateFlags } from './apply-flags.node.ts';
-import { CAPABILITY_XATTR, isRestoredXattr, SELINUX_XATTR } from './apply-metadata.node.ts';
 import {
   checkKept,
   hasPermissions,
@@ -23,6 +22,7 @@ import {
 } from './attributes.node.ts';
 import { DIFFERENT, type HeldObject } from './differences.node.ts';
 import { withFeature } from './feature-failure.ts';
+import { CAPABILITY_XATTR, isRestoredXattr, SELINUX_XATTR } from './recorded-metadata.ts';
 import type { ReplaySet } from './replay-set.ts';
 import type { Wanted } from './wanted.node.ts';
 

@@ -20,12 +20,15 @@ import {
 } from './attributes.node.ts';
 import { withFeature } from './feature-failure.ts';
 import type { Owner, OwnerResolver } from './owner.node.ts';
+import {
+  CAPABILITY_XATTR,
+  isRestoredXattr,
+  labelValue,
+  recordedTime,
+  SELINUX_XATTR,
+} from './recorded-metadata.ts';
 import type { ReplaySet } from './replay-set.ts';
 import type { Restored } from './restored.ts';
-
-const RESTORED_XATTR = /^(?:user|trusted)\../s;
-export const CAPABILITY_XATTR = 'security.capability';
-export const SELINUX_XATTR = 'security.selinux';
 
 export interface MetadataRules {
   readonly replay: ReplaySet;
@@ -51,7 +54,7 @@ export function restoreMetadata(object: Restored, rules: MetadataRules): void {
     withFeature(FEATURE.fileCapabilities, () => setXattr(fd, CAPABILITY_XATTR, fileCapabilities));
   }
   if (replay.selinux && selinuxLabel !== undefined) {
-    const value = Buffer.concat([selinuxLabel, Uint8Array.of(0)]);
+    const value = labelValue(selinuxLabel);
     withFeature(FEATURE.selinux, () => setXattr(fd, SELINUX_XATTR, value));
   }
   const time = replay.times ? restoredTime(node) : undefined;
@@ -98,24 +101,6 @@ function restoreXattrs({ fd, node }: Restored): void {
   for (const { name, value } of node.xattrs) if (isRestoredXattr(name)) setXattr(fd, name, value);
 }
 
-/** Whether extended attributes of this name are restored, and removed where the archive has none. */
-export function isRestoredXattr(name: Uint8Array): boolean {
-  return RESTORED_XATTR.test(latin1(name));
-}
-
-/** Nanoseconds since 1970 of the earliest time, in 1901, that is taken for wrapped around. */
-const EARLIEST_TIME = -(2n ** 31n) * 1_000_000_000n;
-
-/**
- * Times before 1970 are recorded modulo 2^64. File systems keep times from 1901 on, whose recorded
- * values are larger than those of any later time that ext4, XFS or a signed count of nanoseconds
- * can hold; so nothing is lost by reading them as what they were.
- */
-export function restoredTime({ mtime }: CatarNode): FileTime {
-  const signed = BigInt.asIntN(64, mtime);
-  return fileTime(signed < 0n && signed >= EARLIEST_TIME ? signed : mtime);
-}
-
-function latin1(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
+export function restoredTime(node: CatarNode): FileTime {
+  return fileTime(recordedTime(node));
 }

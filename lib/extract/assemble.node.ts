@@ -13,12 +13,12 @@ import {
   ChunkReader,
   type ChunkReaderOptions,
 } from '../read/chunk-reader.node.ts';
+import { createZeroFinder, type ZeroFinder } from '../read/zero-chunks.node.ts';
 import type { SeedPart } from '../seed/seed.ts';
 import { FETCHED } from '../work/jobs/fetch-chunks.node.ts';
 import { unattended } from '../work/unattended.ts';
 import { ChunkSet } from './chunk-set.ts';
 import type { BlockOrigin, BlockTarget } from './target.ts';
-import { createZeroFinder, type ZeroFinder } from './zero-chunks.node.ts';
 
 export interface AssembleOptions extends ChunkReaderOptions {
   readonly onProgress?: ProgressSink;

@@ -128,7 +128,7 @@ class BlobExtraction {
   }
 
   #openTarget(updates: boolean): BlockTarget {
-    const { punchHoles, durable, reflink } = this.#options;
+    const { punchHoles, durable, reflink, signal } = this.#options;
     const [base] = this.#files.values();
     return openBlockTarget(this.#output, {
       size: this.#index.totalSize,
@@ -137,6 +137,7 @@ class BlobExtraction {
       reflink,
       keepOld: updates && this.#old !== undefined,
       ...(base && { base }),
+      ...(signal && { signal }),
     });
   }
 

@@ -9,8 +9,8 @@ import { getFatAttributes, getInodeFlags, getProjectId } from '../os/inode-flags
 import { ACCESS_ACL_XATTR, DEFAULT_ACL_XATTR } from '../os/posix-acl.ts';
 import { getXattr, listXattrs } from '../os/xattr.node.ts';
 import { EARLY_FLAGS } from './apply-flags.node.ts';
-import { CAPABILITY_XATTR, isRestoredXattr, SELINUX_XATTR } from './apply-metadata.node.ts';
 import { hasOwner, hasPermissions, hasTime, WRITE_BITS } from './attributes.node.ts';
+import { CAPABILITY_XATTR, isRestoredXattr, SELINUX_XATTR } from './recorded-metadata.ts';
 import type { ReplaySet } from './replay-set.ts';
 import type { Wanted } from './wanted.node.ts';
 

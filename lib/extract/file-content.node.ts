@@ -7,13 +7,15 @@ import { dataSpans } from './sparse.node.ts';
 
 /** Small pieces are collected, so that a small file is one write. */
 const STAGE_SIZE = 256 * 1024;
-/** Only one file is written at a time. */
-const stage = Buffer.allocUnsafeSlow(STAGE_SIZE);
+/** Memory for the next file: mostly one is written at a time, but several trees may be restored at once. */
+const spare: Buffer[] = [];
+const MOST_SPARE = 2;
 
 export class FileContent {
   readonly #fd: number;
   readonly #size: number;
   readonly #punchHoles: boolean;
+  #stage: Buffer | undefined;
   #staged = 0;
   /** Bytes given to the system or left out as hole. */
   #position = 0;
@@ -48,7 +50,8 @@ export class FileContent {
       this.#put(bytes);
       return;
     }
-    stage.set(bytes, this.#staged);
+    this.#stage ??= spare.pop() ?? Buffer.allocUnsafeSlow(STAGE_SIZE);
+    this.#stage.set(bytes, this.#staged);
     this.#staged += bytes.length;
   }
 
@@ -70,6 +73,8 @@ export class FileContent {
   /** Gives the file its exact length. @throws PipelineError without subject */
   finish(): void {
     this.#flush();
+    if (this.#stage !== undefined && spare.length < MOST_SPARE) spare.push(this.#stage);
+    this.#stage = undefined;
     if (this.#position !== this.#size) throw wrongLength();
     if (this.#dataEnd === this.#size) return;
     try {
@@ -80,9 +85,9 @@ export class FileContent {
   }
 
   #flush(): void {
-    const staged = stage.subarray(0, this.#staged);
+    const staged = this.#stage?.subarray(0, this.#staged);
     this.#staged = 0;
-    if (staged.length > 0) this.#put(staged);
+    if (staged !== undefined && staged.length > 0) this.#put(staged);
   }
 
   #put(bytes: Uint8Array): void {

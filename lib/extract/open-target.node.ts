@@ -32,6 +32,8 @@ export interface OutputOptions extends TargetOptions {
   readonly keepOld?: boolean;
   /** For a new file: one that is believed to hold nearly the same. */
   readonly base?: HeldContent;
+  /** Ends the waiting for a reader of a stream that takes nothing. */
+  readonly signal?: AbortSignal;
 }
 
 /** As many links in a row as Linux follows. */
@@ -74,14 +76,14 @@ function openOverFile(path: string, stats: Stats, options: OutputOptions): Block
   }
 }
 
-function openDescriptor(fd: number, options: TargetOptions): BlockTarget {
+function openDescriptor(fd: number, options: OutputOptions): BlockTarget {
   const label = fd === 1 ? 'standard output' : `descriptor ${fd}`;
   const stats = fstatSync(fd);
   if (stats.isDirectory()) {
     throw new PipelineError('USAGE', { subject: label, reason: DIRECTORY_REFUSED });
   }
   if (stats.isBlockDevice()) return openDeviceTarget(fd, { ...options, label });
-  return openStreamTarget(fd, { label });
+  return openStreamTarget(fd, { label, ...(options.signal && { signal: options.signal }) });
 }
 
 interface Destination {

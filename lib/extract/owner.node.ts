@@ -5,14 +5,10 @@
 import type { AclEntry, CatarNode } from '../../formats/catar-events.ts';
 import { escapeBytes } from '../../formats/escape.ts';
 import { PipelineError } from '../errors.ts';
+import type { UidShift } from '../make/owner-rules.ts';
 import { groupId, userId } from '../os/users.node.ts';
+import { shiftedId } from './recorded-metadata.ts';
 import type { ReplaySet } from './replay-set.ts';
-
-/** Recorded ids are taken modulo `range`, then `shift` is added. */
-export interface UidShift {
-  readonly shift: number;
-  readonly range: number;
-}
 
 export interface Owner {
   readonly uid: number;
@@ -54,8 +50,7 @@ export class OwnerResolver {
   }
 
   #shifted(recorded: number): number {
-    if (this.#shift === undefined) return recorded;
-    return (recorded % this.#shift.range) + this.#shift.shift;
+    return shiftedId(recorded, this.#shift);
   }
 }
 

@@ -77,8 +77,8 @@ export interface PlaceTraits {
   readonly onFat: boolean;
 }
 
-/** Longer files are written while they come. */
-const LARGEST = 128 * 1024;
+/** Bytes of a simple file, at most: longer ones are written while they come. */
+export const LARGEST_SIMPLE = 128 * 1024;
 const SPECIAL_BITS = 0o7000;
 /** While content and owner are not complete. */
 const PRIVATE = 0o600;
@@ -115,7 +115,7 @@ export function simpleEntryOf(
 function isSimple(node: CatarNode, { replay }: MetadataRules, traits: PlaceTraits): boolean {
   const { type } = node;
   if (type === 'file') {
-    if (node.size > LARGEST || (replay.readOnly && !replay.permissions)) return false;
+    if (node.size > LARGEST_SIMPLE || (replay.readOnly && !replay.permissions)) return false;
   } else if (type !== 'symlink' || !traits.isPrivate) return false;
   if (node.entryFlags !== 0 || node.xattrs.length > 0 || node.acl !== undefined) return false;
   if (node.fileCapabilities !== undefined || node.selinuxLabel !== undefined) return false;

@@ -2,6 +2,7 @@
 import { closeSync } from 'node:fs';
 import { about } from '../../formats/errors.ts';
 import { writeFully } from '../os/write.node.ts';
+import { unlessAborted } from '../read/waiting.ts';
 import { HOLE_BLOCK } from './sparse.node.ts';
 import { type BlockTarget, NO_COUNTS } from './target.ts';
 
@@ -9,13 +10,15 @@ export interface StreamTargetOptions {
   readonly label: string;
   /** Close the descriptor in the end; default false. */
   readonly close?: boolean;
+  /** Ends the waiting for a reader that takes nothing. */
+  readonly signal?: AbortSignal;
 }
 
 const ZEROS = new Uint8Array(64 * HOLE_BLOCK);
 
 /** A target that takes the bytes in order and keeps nothing back: a reader sees them at once. */
 export function openStreamTarget(fd: number, options: StreamTargetOptions): BlockTarget {
-  const { label } = options;
+  const { label, signal } = options;
   let position = 0;
   let open = options.close === true;
 
@@ -23,7 +26,7 @@ export function openStreamTarget(fd: number, options: StreamTargetOptions): Bloc
     if (offset !== position) throw new TypeError('a stream is written front to back');
     position += bytes.length;
     try {
-      await writeFully(fd, bytes, null);
+      await unlessAborted(writeFully(fd, bytes, null), signal);
     } catch (error) {
       throw about(label, error);
     }

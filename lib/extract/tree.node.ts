@@ -11,12 +11,13 @@ import { DEFAULT_DECODE_LIMITS } from '../../formats/decode-limits.ts';
 import { about, LimitExceeded } from '../../formats/errors.ts';
 import { escapeBytes } from '../../formats/escape.ts';
 import { PipelineError } from '../errors.ts';
+import type { UidShift } from '../make/owner-rules.ts';
 import { errnoOf, systemFailure } from '../os/system-error.node.ts';
 import { PathTracker } from '../read/path-tracker.ts';
 import { BatchSink, type RunRestore } from './batch-sink.node.ts';
 import { ConfinedDir } from './confined-dir.node.ts';
 import { DirectSink, type EntrySink } from './entry-sink.node.ts';
-import { OwnerResolver, type UidShift } from './owner.node.ts';
+import { OwnerResolver } from './owner.node.ts';
 import { replaySet } from './replay-set.ts';
 import { simpleEntryOf } from './simple-entry.node.ts';
 import { type EntryRules, type LinkFinder, SingleEntry } from './single-entry.node.ts';
@@ -126,6 +127,28 @@ export class TreeExtractor {
     }
     if (event.kind === 'leave') this.#path.leave();
     return undefined;
+  }
+
+  /** An entry of the current directory stays as it is, with all in it. @throws CasError */
+  keep(name: Uint8Array): void {
+    this.#path.enter(name);
+    try {
+      this.#directories.announce(name, false);
+    } catch (error) {
+      throw about(this.#subject(), error);
+    }
+    this.#path.leave();
+  }
+
+  /**
+   * Gives up the file that was entered last, whose content is not to be had: what has its name stays.
+   * Only for files that are longer than simple ones.
+   */
+  dropEntry(): void {
+    const pending = this.#pending;
+    if (typeof pending !== 'object') throw new TypeError('nothing to drop');
+    pending.drop();
+    this.#pending = LEFT_OUT;
   }
 
   /** Whether any content of the entry that was entered last is still of use. */

@@ -51,13 +51,21 @@ const PIECE_LENGTH = 256 * 1024;
 const NO_BYTES = new Uint8Array(0);
 const ALL = { from: 0, to: 0, length: 0 } as const;
 
-/** Only one file is compared at a time. */
-const memory = { stage: Buffer.alloc(0), old: Buffer.alloc(0) };
+/** What one file that is compared needs. */
+interface Memory {
+  readonly stage: Buffer;
+  readonly old: Buffer;
+}
 
-function reserveMemory(): void {
-  if (memory.stage.length > 0) return;
-  memory.stage = Buffer.allocUnsafeSlow(PIECE_LENGTH);
-  memory.old = Buffer.allocUnsafeSlow(PIECE_LENGTH);
+/** Memory for the next file: mostly there is one at a time, but several trees may be restored at once. */
+const spare: Memory[] = [];
+const MOST_SPARE = 2;
+
+function newMemory(): Memory {
+  return {
+    stage: Buffer.allocUnsafeSlow(PIECE_LENGTH),
+    old: Buffer.allocUnsafeSlow(PIECE_LENGTH),
+  };
 }
 
 type Mode =
@@ -74,6 +82,7 @@ export class UpdatedContent {
   #mode: Mode = 'compare';
   #fd: number | undefined;
   #writer: FileContent | undefined;
+  #reserved: Memory | undefined;
   /** Bytes in the stage. */
   #staged = 0;
   /** Bytes compared or patched. */
@@ -86,8 +95,7 @@ export class UpdatedContent {
   /** Makes the new file, unless the older one may be right. @throws PipelineError, as all methods */
   begin(): void {
     const { old, size } = this.#options;
-    if (old?.stat.size === size) reserveMemory();
-    else this.#beginNew();
+    if (old?.stat.size !== size) this.#beginNew();
   }
 
   /** The new file, which the caller closes; undefined as long as there is none. */
@@ -116,7 +124,7 @@ export class UpdatedContent {
     if (this.#staged + bytes.length > PIECE_LENGTH) this.#flush();
     if (bytes.length > PIECE_LENGTH || this.#writer !== undefined) this.#take(bytes);
     else {
-      memory.stage.set(bytes, this.#staged);
+      this.#memory.stage.set(bytes, this.#staged);
       this.#staged += bytes.length;
     }
   }
@@ -170,16 +178,23 @@ export class UpdatedContent {
     this.#finishNew();
   }
 
-  /** Closes the older file. */
+  /** Closes the older file, and gives the memory back. */
   close(): void {
     const { old } = this.#options;
     if (old !== undefined) closeEntry(old.fd);
+    if (this.#reserved !== undefined && spare.length < MOST_SPARE) spare.push(this.#reserved);
+    this.#reserved = undefined;
+  }
+
+  get #memory(): Memory {
+    this.#reserved ??= spare.pop() ?? newMemory();
+    return this.#reserved;
   }
 
   #flush(): void {
     const staged = this.#staged;
     this.#staged = 0;
-    if (staged > 0) this.#take(memory.stage.subarray(0, staged));
+    if (staged > 0) this.#take(this.#memory.stage.subarray(0, staged));
   }
 
   #take(bytes: Uint8Array): void {
@@ -203,8 +218,9 @@ export class UpdatedContent {
   #isInOld(piece: Uint8Array): boolean {
     const { old } = this.#options;
     if (old === undefined) return false;
-    const count = readOld(old.fd, memory.old, piece.length, this.#position);
-    return memory.old.subarray(0, count).equals(piece);
+    const memory = this.#memory.old;
+    const count = readOld(old.fd, memory, piece.length, this.#position);
+    return memory.subarray(0, count).equals(piece);
   }
 
   /** Begins the new file with what was equal so far. */
@@ -221,7 +237,6 @@ export class UpdatedContent {
       shared.onRefused?.();
     }
     if (old !== undefined && this.#isWorthSharing(old) && cloneRange(old.fd, fd, ALL)) {
-      reserveMemory();
       this.#mode = 'patch';
       tally.reflinkBytes += this.#position;
     } else {
@@ -252,13 +267,10 @@ export class UpdatedContent {
     const fd = this.#fd;
     if (fd === undefined) throw new TypeError('there is no new file');
     const { punchHoles, tally } = this.#options;
-    const count = readOld(fd, memory.old, piece.length, this.#position);
+    const memory = this.#memory.old;
+    const count = readOld(fd, memory, piece.length, this.#position);
     let sharedLength = piece.length;
-    for (const { start, end } of differingSpans(
-      memory.old.subarray(0, count),
-      piece,
-      this.#position,
-    )) {
+    for (const { start, end } of differingSpans(memory.subarray(0, count), piece, this.#position)) {
       const bytes = piece.subarray(start, end);
       const offset = this.#position + start;
       const spans = punchHoles ? dataSpans(bytes, offset) : [{ start: 0, end: bytes.length }];

@@ -3,9 +3,9 @@
  * are there already and are compared with it (spec/formats/extraction.md, "Over an older version").
  */
 import type { CatarNode, NodeType, Xattr } from '../../formats/catar-events.ts';
-import { wantedAcls } from './apply-acl.node.ts';
-import { isRestoredXattr, type MetadataRules, restoredTime } from './apply-metadata.node.ts';
+import { type MetadataRules, restoredTime } from './apply-metadata.node.ts';
 import { type Attributes, PERMISSIONS, WRITE_BITS } from './attributes.node.ts';
+import { isRestoredXattr, labelValue, wantedAcls } from './recorded-metadata.ts';
 
 /** What is not restored is undefined, or not looked at according to the replay set. */
 export interface Wanted extends Attributes {
@@ -43,7 +43,7 @@ export function wantedOf(node: CatarNode, rules: MetadataRules): Wanted {
     defaultAcl: acls?.inherited,
     xattrs: node.xattrs.filter(({ name }) => isRestoredXattr(name)),
     fileCapabilities: node.fileCapabilities,
-    selinuxLabel: selinuxLabel && Buffer.concat([selinuxLabel, Uint8Array.of(0)]),
+    selinuxLabel: selinuxLabel && labelValue(selinuxLabel),
     entryFlags: node.entryFlags,
     quotaProjectId: node.quotaProjectId ?? 0,
   };

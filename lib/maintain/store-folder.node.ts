@@ -51,6 +51,11 @@ export function readStoreFolder(folder: string): StoreFolder {
   return { shards, others };
 }
 
+/** Whether there are chunks with files of their own. @throws StorageError */
+export function hasLooseChunks(folder: string): boolean {
+  return fs.existsSync(folder) && readStoreFolder(folder).shards.length > 0;
+}
+
 function readFolder(folder: string): readonly fs.Dirent[] {
   try {
     return fs.readdirSync(folder, { withFileTypes: true });

@@ -1,11 +1,14 @@
 /** What a store holds, in numbers. Used by `info`. */
 import * as fs from 'node:fs';
+import { isCasError } from '../../formats/errors.ts';
 import { detectCodec } from '../../store/codec-magic.ts';
 import { LEASE_FOLDER } from '../../store/lease-objects.ts';
+import { isPackName, OpenedPack, PACK_FOLDER } from '../../store/pack-folder.node.ts';
 import { toStorageError } from '../../store/system-error.node.ts';
 import type { CodecName } from '../../store/transforms.ts';
 import type { WorkOptions } from '../api/work-options.ts';
 import { throwIfAborted } from '../errors.ts';
+import { CHAINS_FOLDER } from '../images/chain/chain-folder.node.ts';
 import { createBreather } from '../work/breathe.ts';
 import {
   entryPath,
@@ -27,10 +30,19 @@ export interface StoreSurvey {
   readonly sampledCount: number;
   /** Unfinished files. */
   readonly temporaryCount: number;
+  /** Files of packs, their bytes, and the chunks in them; left out if there are none. */
+  readonly packs?: PackSurvey;
   /** What does not belong into a store. */
   readonly foreignCount: number;
 }
 
+export interface PackSurvey {
+  readonly packCount: number;
+  readonly packBytes: number;
+  readonly chunkCount: number;
+}
+
+const KNOWN_FOLDERS: ReadonlySet<string> = new Set([LEASE_FOLDER, PACK_FOLDER, CHAINS_FOLDER]);
 const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = fs.constants;
 /** Bytes that tell a compression. */
 const MAGIC_LENGTH = 6;
@@ -48,7 +60,7 @@ export async function surveyStore(
   const breathe = createBreather();
   const compressions: Partial<Record<CodecName | 'none' | 'unknown', number>> = {};
   const survey = { chunkCount: 0, storedBytes: 0, sampledCount: 0, temporaryCount: 0 };
-  let foreignCount = others.filter(({ name }) => name !== LEASE_FOLDER).length;
+  let foreignCount = others.filter(({ name }) => !KNOWN_FOLDERS.has(name)).length;
   let every = 1;
   for (const shard of shards) {
     throwIfAborted(signal);
@@ -69,7 +81,34 @@ export async function surveyStore(
       }
     }
   }
-  return { ...survey, compressions, folderCount: shards.length, foreignCount };
+  const packs = others.some(({ name }) => name === PACK_FOLDER) ? surveyPacks(folder) : undefined;
+  return {
+    ...survey,
+    ...(packs ? { packs } : {}),
+    compressions,
+    folderCount: shards.length,
+    foreignCount,
+  };
+}
+
+/** Packs that cannot be read count as files. */
+function surveyPacks(store: string): PackSurvey {
+  const folder = `${store}/${PACK_FOLDER}`;
+  const counts = { packCount: 0, packBytes: 0, chunkCount: 0 };
+  for (const name of fs.readdirSync(folder)) {
+    if (!isPackName(name)) continue;
+    const path = `${folder}/${name}`;
+    counts.packCount += 1;
+    counts.packBytes += fs.lstatSync(path, { throwIfNoEntry: false })?.size ?? 0;
+    try {
+      const pack = new OpenedPack(path);
+      counts.chunkCount += pack.reader.layout.count;
+      pack.close();
+    } catch (error) {
+      if (!isCasError(error)) throw error;
+    }
+  }
+  return counts;
 }
 
 function compressionOf(folder: string, entry: StoreEntry): CodecName | 'unknown' {

@@ -24,6 +24,12 @@ export type SweepEvent =
   | { readonly kind: 'chunk'; readonly name: string }
   /** A file that an earlier run left unfinished is removed, or would be. */
   | { readonly kind: 'temporary'; readonly name: string }
+  /** A pack in which nothing is needed is removed, or would be. */
+  | { readonly kind: 'pack'; readonly name: string }
+  /** A pack is written anew without what nobody needs, or would be. */
+  | { readonly kind: 'rewritten-pack'; readonly name: string }
+  /** A pack that cannot be read; stays. */
+  | { readonly kind: 'damaged-pack'; readonly name: string; readonly reason: string }
   /** Named like a chunk, but not by an id; stays. */
   | { readonly kind: 'unnamed'; readonly name: string };
 

@@ -9,15 +9,10 @@ import { isCasError } from '../../formats/errors.ts';
 import type { ChunkSource } from '../../store/chunk-store.ts';
 import { LEASE_FOLDER } from '../../store/lease-objects.ts';
 import { placeLabel } from '../../store/location.ts';
-import { openFallbackSource } from '../../store/wrap/fallback.ts';
 import { PipelineError, throwIfAborted } from '../errors.ts';
-import { createNodeTranscoder, openLocalStore } from '../local-store.node.ts';
-import { openRemoteBackend, openRemoteStore } from '../stores/remote-store.node.ts';
-import {
-  isRemote,
-  type RemoteStoreDescription,
-  type StoreDescription,
-} from '../stores/store-description.ts';
+import { openChunkSources } from '../stores/chunk-sources.node.ts';
+import { openRemoteBackend } from '../stores/remote-store.node.ts';
+import type { RemoteStoreDescription, StoreDescription } from '../stores/store-description.ts';
 import { ChunkIdSet } from './chunk-id-set.ts';
 import {
   distinctBytes,
@@ -113,7 +108,7 @@ class ElsewhereCheck {
     sources: readonly StoreDescription[],
     wanted: () => AsyncGenerator<Wanted>,
   ): Promise<void> {
-    const source = openFallbackSource(sources.map(openSource));
+    const source = openChunkSources(sources);
     const running = new Set<Promise<void>>();
     try {
       for await (const one of wanted()) {
@@ -177,10 +172,4 @@ class ElsewhereCheck {
     if (this.#problems.length < MAX_PROBLEMS) this.#problems.push(problem);
     this.#options.onProblem?.(problem);
   }
-}
-
-function openSource(description: StoreDescription): ChunkSource {
-  if (!isRemote(description)) return openLocalStore(description);
-  const { digests, compression } = description;
-  return openRemoteStore(description, { transcoder: createNodeTranscoder(digests, compression) });
 }

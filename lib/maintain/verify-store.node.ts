@@ -5,7 +5,6 @@
  */
 import {
   CHUNK_ID_LENGTH,
-  type ChunkId,
   chunkIdFromBytes,
   type DigestName,
   writeChunkId,
@@ -13,9 +12,11 @@ import {
 import type { ChunkIndex } from '../../formats/chunk-index.ts';
 import { isCasError } from '../../formats/errors.ts';
 import { LEASE_FOLDER } from '../../store/lease-objects.ts';
+import { PACK_FOLDER } from '../../store/pack-folder.node.ts';
 import type { WorkOptions } from '../api/work-options.ts';
 import { throwIfAborted } from '../errors.ts';
-import type { LocalStoreDescription } from '../local-store.node.ts';
+import { CHAINS_FOLDER } from '../images/chain/chain-folder.node.ts';
+import { type LocalStoreDescription, openLocalStore } from '../local-store.node.ts';
 import { createBreather } from '../work/breathe.ts';
 import { defaultThreadCount, openJobPool } from '../work/job-pool.node.ts';
 import type { VerifyChunksInput, VerifyChunksOutput } from '../work/jobs/verify-chunks.node.ts';
@@ -23,26 +24,8 @@ import type { JobPool } from '../work/jobs.node.ts';
 import { unattended } from '../work/unattended.ts';
 import { ChunkIdSet } from './chunk-id-set.ts';
 import { entryPath, readShard, readStoreFolder, type StoreEntry } from './store-folder.node.ts';
-
-export type StoreProblemKind =
-  /** There, but not what its name says. */
-  | 'damaged'
-  /** Wanted by an index, and in no store. */
-  | 'missing'
-  /** The storage refused or failed; nothing is known about the content. */
-  | 'unreadable'
-  /** A chunk in a folder where nobody looks for it. */
-  | 'misplaced'
-  /** Neither a chunk nor anything else of a store. */
-  | 'foreign';
-
-export interface StoreProblem {
-  readonly kind: StoreProblemKind;
-  readonly reason: string;
-  readonly id?: ChunkId;
-  /** Below the store, where the problem was found by looking through its folders. */
-  readonly path?: string;
-}
+import type { StoreProblem, StoreProblemKind } from './store-problem.ts';
+import { packedBatches, verifyVersions } from './verify-packs.node.ts';
 
 export interface VerifyStoreOptions extends WorkOptions {
   /** Check the chunks that these need, instead of everything in the store. */
@@ -65,11 +48,15 @@ export interface VerifyStoreResult {
   readonly problems: readonly StoreProblem[];
 }
 
+export type { StoreProblem, StoreProblemKind };
+
 const MAX_PROBLEMS = 100_000;
 /** Chunks of a job. */
 const BATCH_COUNT = 32;
 /** Fewer jobs than this are not worth a thread. */
 const FEW_BATCHES = 4;
+/** What a store has besides chunks with files of their own. */
+const KNOWN_FOLDERS: ReadonlySet<string> = new Set([LEASE_FOLDER, PACK_FOLDER, CHAINS_FOLDER]);
 const DIGESTS: readonly DigestName[] = ['sha256', 'sha512-256'];
 
 /**
@@ -129,6 +116,12 @@ class StoreCheck {
     const { folder } = description;
     const store = { ...description, digests: DIGESTS };
     await this.#run([store], this.#batchesOfStore(folder, description.suffix));
+    const source = openLocalStore(store);
+    try {
+      await verifyVersions(folder, source, (problem) => this.#report(problem));
+    } finally {
+      await source.close();
+    }
   }
 
   async checkIndexes(
@@ -208,7 +201,11 @@ class StoreCheck {
 
   *#batchesOfStore(folder: string, suffix: string): Generator<Batch> {
     const { shards, others } = readStoreFolder(folder);
-    for (const entry of others) if (entry.name !== LEASE_FOLDER) this.#reportForeign(entry);
+    for (const entry of others) {
+      if (entry.name === PACK_FOLDER && entry.type === 'folder')
+        yield* this.#batchesOfPacks(folder);
+      else if (!KNOWN_FOLDERS.has(entry.name)) this.#reportForeign(entry);
+    }
     let compressed: StoreEntry[] = [];
     for (const shard of shards) {
       const plain: StoreEntry[] = [];
@@ -224,6 +221,18 @@ class StoreCheck {
       }
     }
     if (compressed.length > 0) yield batchOfEntries(compressed);
+  }
+
+  *#batchesOfPacks(folder: string): Generator<Batch> {
+    const reports = {
+      report: (problem: StoreProblem) => this.#report(problem),
+      onTemporary: () => {
+        this.#temporaryCount += 1;
+      },
+    };
+    for (const { path, digests, lengths } of packedBatches(folder, reports)) {
+      yield { paths: lengths.map(() => path), input: { digests, lengths } };
+    }
   }
 
   /** Files that are named like chunks, where chunks are looked for; reports all others. */
@@ -269,10 +278,7 @@ export function distinctBytes(indexes: readonly ChunkIndex[]): number {
 }
 
 function batchOfIndex(index: ChunkIndex, chunks: readonly number[]): Batch {
-  const digests = new Uint8Array(chunks.length * CHUNK_ID_LENGTH);
-  for (const [i, chunk] of chunks.entries()) {
-    digests.set(index.idBytes(chunk), i * CHUNK_ID_LENGTH);
-  }
+  const digests = index.digestsOf(chunks);
   const lengths = chunks.map((chunk) => index.size(chunk));
   return { paths: chunks.map(() => undefined), input: { digests, lengths } };
 }

@@ -96,6 +96,17 @@ export function segmentsOfFile(descriptor: number, options: BlobOptions): Segmen
   };
 }
 
+/** The same for so many bytes, whatever a file system says; nobody is told of changes. */
+export function segmentsOfDescriptor(
+  descriptor: number,
+  { label, size }: { readonly label: string; readonly size: number },
+): SegmentSource {
+  return {
+    totalBytes: size,
+    segments: (ring, layout) => cutFile({ descriptor, label, totalBytes: size }, ring, layout),
+  };
+}
+
 interface OpenBlob {
   readonly descriptor: number;
   readonly label: string;

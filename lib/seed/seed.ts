@@ -17,6 +17,15 @@ export interface SeedPart {
   readonly length: number;
 }
 
+/** The parts of a chunk in the first seed that has it. */
+export function partsInSeeds(seeds: readonly Seed[], id: ChunkId): readonly SeedPart[] | undefined {
+  for (const seed of seeds) {
+    const parts = seed.find(id);
+    if (parts !== undefined) return parts;
+  }
+  return undefined;
+}
+
 export interface Seed {
   /** For messages. */
   readonly label: string;

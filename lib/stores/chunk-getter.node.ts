@@ -9,6 +9,8 @@ import type { ChunkSource } from '../../store/chunk-store.ts';
 import { openFallbackSource } from '../../store/wrap/fallback.ts';
 import { abortedError, controllerBehind } from '../errors.ts';
 import { openLocalObjects } from '../local-store.node.ts';
+import type { JobSetup } from '../work/job-context.node.ts';
+import { openJobPool } from '../work/job-pool.node.ts';
 import { FETCHED, type FetchChunksInput, withChunkId } from '../work/jobs/fetch-chunks.node.ts';
 import type { JobPool } from '../work/jobs.node.ts';
 import { openPooledStore } from './pooled-store.node.ts';
@@ -41,14 +43,47 @@ export interface ChunkGetter {
   close(): Promise<void>;
 }
 
-export function openChunkGetter(options: ChunkGetterOptions): ChunkGetter {
+function openChunkGetter(options: ChunkGetterOptions): ChunkGetter {
   const { pool, sources } = options;
   if (remoteSources(sources).length > 0) return new RemoteGetter(options);
   return openPoolGetter(pool);
 }
 
+/** What the pool of a reader of chunks is opened with. */
+export interface PooledGetterOptions extends Omit<ChunkGetterOptions, 'pool' | 'sources'> {
+  /** An opened source works without threads only, and stays open. */
+  readonly source: SourceDescriptions | ChunkSource;
+  /** For the contexts of all threads. */
+  readonly setup: JobSetup;
+  /** Threads besides the caller's; 0 for none. */
+  readonly threadCount: number;
+  /** Whether the caller's thread takes jobs, too, unless it talks to servers. */
+  readonly helps: boolean;
+}
+
+/** Opens a pool, and what gets chunks into its memory. Both are to be closed, the getter first. */
+export function openPooledGetter(options: PooledGetterOptions): {
+  readonly pool: JobPool;
+  readonly getter: ChunkGetter;
+} {
+  const { source, setup, threadCount, helps } = options;
+  if ('get' in source) {
+    const pool = openJobPool(setup, 0, { source });
+    return { pool, getter: openPoolGetter(pool) };
+  }
+  const pool = openJobPool({ ...setup, sources: localSources(source) }, threadCount, {
+    helps: helps && !isAnyRemote(source),
+  });
+  return { pool, getter: openChunkGetter({ ...options, sources: source, pool }) };
+}
+
+/** Whether chunks may come over a network. */
+export function isAnyRemote(source: SourceDescriptions | ChunkSource): boolean {
+  return !('get' in source) && remoteSources(source).length > 0;
+}
+
 /** For sources that all threads of the pool know. */
-export function openPoolGetter(pool: JobPool): ChunkGetter {
+function openPoolGetter(pool: JobPool): ChunkGetter {
   return { fetch: (input) => pool.run('fetchChunks', input), close: async () => {} };
 }
 
