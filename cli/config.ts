@@ -7,9 +7,11 @@ import { isAbsolute, join } from 'node:path';
 import type { Configuration } from '../lib/config/configuration.ts';
 import type { LocationFields } from '../lib/config/fields.ts';
 import type { LocationSettings } from '../store/location-settings.ts';
+import { commandWords } from '../store/peer/ssh-command.node.ts';
 import type { RetryEvent } from '../store/wrap/retry.ts';
 import type { Options } from './options.ts';
 
+type LocationSettingsPart = Omit<LocationSettings, 'environment'>;
 type Environment = Readonly<Record<string, string | undefined>>;
 
 const SYSTEM_FOLDER = '/etc/casync';
@@ -75,13 +77,30 @@ export async function openSettings(
 }
 
 /** What wins over the files. */
-function overrides({ rateLimitBps }: Options, environment: Environment): LocationFields {
+function overrides(options: Options, environment: Environment): LocationSettingsPart {
+  const { rateLimitBps, ssh, remotePath } = options;
   const { CASYNC_SSH_PATH: sshProgram, CASYNC_REMOTE_PATH: remoteProgram } = environment;
   return {
     ...(sshProgram ? { sshProgram } : {}),
     ...(remoteProgram ? { remoteProgram } : {}),
     ...(rateLimitBps === undefined ? {} : { rateLimit: rateLimitBps }),
+    ...sshCommand(ssh),
+    ...remoteCommand(remotePath),
   };
+}
+
+/** @throws CasError `USAGE` */
+function sshCommand(text: string | undefined): LocationSettingsPart {
+  if (text === undefined) return {};
+  const [sshProgram, ...sshArguments] = commandWords(text);
+  return { sshProgram, sshArguments };
+}
+
+/** @throws CasError `USAGE` */
+function remoteCommand(text: string | undefined): LocationSettingsPart {
+  if (text === undefined) return {};
+  const [remoteProgram, ...remoteArguments] = commandWords(text);
+  return { remoteProgram, remoteArguments };
 }
 
 function retryText({ error, delayMs }: RetryEvent): string {

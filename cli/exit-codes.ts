@@ -6,10 +6,12 @@ export const EXIT_FAILED = 1;
 /** What `diff` and `verify` have compared is not equal. */
 export const EXIT_DIFFERENT = 1;
 export const EXIT_SOURCE_INCOMPLETE = 3;
+export const EXIT_ABORTED = 130;
 
 const EXIT_CODES: Readonly<Record<string, number>> = {
   USAGE: EXIT_FAILED,
   SOURCE_INCOMPLETE: EXIT_SOURCE_INCOMPLETE,
+  SOURCE_CHANGED: EXIT_SOURCE_INCOMPLETE,
   STORE_MISSING: 10,
   INDEX_MISSING: 10,
   OBJECT_MISSING: 10,
@@ -25,7 +27,7 @@ const EXIT_CODES: Readonly<Record<string, number>> = {
   UNSAFE_TARGET: 15,
   UNAVAILABLE: 16,
   DENIED: 16,
-  ABORTED: 130,
+  ABORTED: EXIT_ABORTED,
 };
 
 /** Exit status for a failure. */

@@ -9,6 +9,8 @@ export interface OptionShape {
   readonly long: string;
   readonly short?: string;
   readonly takesValue: boolean;
+  /** Whether it may also be said without one; a value must stand behind `=` then. */
+  readonly isValueOptional?: boolean;
   /** True for options that casync 2 lacks: its abbreviations keep their meaning. */
   readonly neverShortened?: boolean;
 }
@@ -84,7 +86,7 @@ export function* getopt(
       const equals = argument.indexOf('=');
       const name = argument.slice(2, equals < 0 ? undefined : equals);
       const option = findLong(name, argument, options, settings);
-      if (!option.takesValue) {
+      if (!option.takesValue || (option.isValueOptional && equals < 0)) {
         if (equals >= 0) {
           throw usage(settings, `option '--${option.long}' doesn't allow an argument`);
         }

@@ -97,6 +97,14 @@ export function isReadable({ type }: OpenedInput): boolean {
   return type === 'file' || type === 'device' || type === 'stream' || type === 'remote';
 }
 
+/** Opens what is read anywhere and not only front to back. @throws CasError `USAGE` for what cannot */
+export function openSeekable(word: string): OpenedInput {
+  const opened = openInput(word, (path) => `Failed to open ${path}`);
+  const { type } = opened;
+  if (type === 'file' || type === 'device' || type === 'remote') return opened;
+  throw refuse('Seekable archive required.');
+}
+
 /**
  * An opened input as the library takes it.
  * @param pipes `named` if pipes may be given by name, too

@@ -4,10 +4,11 @@
  */
 import { isCasError } from '../formats/errors.ts';
 import { abortedError } from '../lib/errors.ts';
+import { exitNow } from '../lib/os/exit.node.ts';
 import type { Request } from './arguments.ts';
 import { openSettings } from './config.ts';
 import type { Context } from './context.ts';
-import { EXIT_DONE, EXIT_FAILED, exitCodeOf } from './exit-codes.ts';
+import { EXIT_ABORTED, EXIT_DONE, EXIT_FAILED, exitCodeOf } from './exit-codes.ts';
 import { GetoptError } from './getopt.ts';
 import { defaultOptions, type Options } from './options.ts';
 import { openOutput, writeAll } from './output.ts';
@@ -49,7 +50,7 @@ function onExitSignals(controller: AbortController, beforeExit: () => void): Exi
   const stop = (): void => {
     if (controller.signal.aborted) {
       beforeExit();
-      process.exit(exitCodeOf(abortedError()));
+      exitNow(EXIT_ABORTED);
     }
     controller.abort(abortedError());
   };
@@ -114,12 +115,31 @@ async function run(
 }
 
 /**
- * Runs one command line.
+ * Runs one command line. Does not come back from one that was told to stop.
  * @param program path of the command as it was called, for messages
  * @param argv arguments behind it
  * @returns the exit status
  */
 export async function main(program: string, argv: readonly string[]): Promise<number> {
+  const status = await runCommandLine(program, argv);
+  return status === EXIT_ABORTED || mayHangAtExit() ? exitNow(status) : status;
+}
+
+/**
+ * Newer Nodes wait at exit for their compiler threads, and one of those may wait for a garbage collection
+ * that never comes. What they have compiled is kept first. Profilers need the ordinary exit.
+ */
+function mayHangAtExit(): boolean {
+  const { flushCompileCache } = process.getBuiltinModule('node:module') as {
+    readonly flushCompileCache?: () => void;
+  };
+  const isProfiled = process.env.NODE_V8_COVERAGE !== undefined || process.execArgv.length > 0;
+  if (flushCompileCache === undefined || isProfiled) return false;
+  flushCompileCache();
+  return true;
+}
+
+async function runCommandLine(program: string, argv: readonly string[]): Promise<number> {
   const options = defaultOptions(process.env);
   let progress: Progress | undefined;
   const complain = (message: string, level = LEVEL_ERROR): void => {

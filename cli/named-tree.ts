@@ -1,5 +1,4 @@
 /** The input of list, mtree and stat: a folder, an archive, or an index with its store. */
-
 import { subtreePath } from '../lib/api/subtree.ts';
 import type { VisitOptions } from '../lib/api/visit-tree.node.ts';
 import { classifyLocator } from '../store/location.ts';
@@ -17,6 +16,7 @@ import type { Kind } from './options.ts';
 import { seedOptions } from './seeds.ts';
 import { storeOptions } from './stores.ts';
 import { folderOptions } from './trees.ts';
+import { workOptions } from './work.ts';
 
 type TreeKind = 'archive' | 'archive-index' | 'directory';
 
@@ -75,7 +75,6 @@ export function nameTree(verb: string, words: readonly string[], context: Contex
     ...folderOptions(context),
     kind,
     subtree,
-    signal: context.signal,
-    onProgress: context.onProgress,
+    ...workOptions(context),
   };
 }

@@ -1,11 +1,11 @@
 /**
  * What a row of the table of options is, and how rows are made. Used by option-table.ts and
- * remote-options.ts.
+ * its parts.
  */
 import { CasError } from '../formats/errors.ts';
 import type { OptionShape } from './getopt.ts';
 import type { Options } from './options.ts';
-import { parseBoolean } from './values.ts';
+import { parseBoolean, parseByteCount } from './values.ts';
 
 /** Raised by options that answer instead of working; the text goes to stdout, status 0. */
 export type Answer = 'help' | 'version' | 'what' | 'features';
@@ -63,6 +63,25 @@ export function valueRow(
   return { long, takesValue: true, metavar, help, apply, ...parts };
 }
 
+/** The fields that hold any text. */
+type TextField = {
+  [K in keyof Options]: string | undefined extends Options[K] ? K : never;
+}[keyof Options];
+
+/** An option whose value is taken as it is. */
+export function textRow(
+  long: string,
+  metavar: string,
+  field: TextField,
+  help: string,
+  values?: OptionRow['values'],
+): OptionRow {
+  const set = (options: Options, value: string): void => {
+    options[field] = value;
+  };
+  return valueRow(long, metavar, help, set, values === undefined ? {} : { values });
+}
+
 type BooleanField = {
   [K in keyof Options]: Options[K] extends boolean ? K : never;
 }[keyof Options];
@@ -74,6 +93,18 @@ export function booleanRow(long: string, field: BooleanField, help: string): Opt
     options[field] = known(parseBoolean(value), long, value);
   };
   return valueRow(long, '=BOOL', help, set, { values: BOOLEAN_WORDS });
+}
+
+type SizeField = {
+  [K in keyof Options]-?: number | undefined extends Options[K] ? K : never;
+}[keyof Options];
+
+/** An option that is a number of bytes, `least` or more. */
+export function sizeRow(long: string, field: SizeField, help: string, least = 0): OptionRow {
+  const set: Setter = (options, value) => {
+    options[field] = known(parseByteCount(value, least), long, value);
+  };
+  return valueRow(long, '=SIZE', help, set);
 }
 
 export function answerRow(

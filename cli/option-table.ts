@@ -6,6 +6,8 @@ import { parseChunkSizes } from '../formats/chunk-sizes.ts';
 import { CasError } from '../formats/errors.ts';
 import { FEATURE_GROUP_NAMES, FEATURE_NAMES, parseFeature } from '../formats/feature-flags.ts';
 import { parseSize } from '../formats/size.ts';
+import { DEVICE_OPTIONS } from './device-options.ts';
+import { BLAKE2B, IMAGE_OPTIONS } from './image-options.ts';
 import {
   answerRow,
   BOOLEAN_WORDS,
@@ -209,11 +211,12 @@ const ORIGINAL_OPTIONS: readonly OptionRow[] = [
   valueRow(
     'digest',
     '=NAME',
-    'Digest: sha256 or sha512-256',
+    'Digest: sha256 or sha512-256; for maps also blake2b-256',
     (o, v) => {
-      o.digest = parseDigest(oneOf(DIGEST_NAMES, 'digest', v));
+      o.digest = v === BLAKE2B ? undefined : parseDigest(oneOf(DIGEST_NAMES, 'digest', v));
+      o.mapDigest = v === BLAKE2B ? BLAKE2B : o.digest;
     },
-    { values: DIGEST_NAMES },
+    { values: [...DIGEST_NAMES, BLAKE2B] },
   ),
   valueRow(
     'compression',
@@ -246,9 +249,6 @@ const OWN_OPTIONS: readonly OptionRow[] = [
     },
     { values: SYNC_MODES },
   ),
-  flagRow('fsync', 'Wait until what was extracted is on disk', (o) => {
-    o.fsync = true;
-  }),
   flagRow('json', 'Print results as JSON, one object a line', (o) => {
     o.json = true;
   }),
@@ -274,5 +274,5 @@ const OWN_OPTIONS: readonly OptionRow[] = [
 
 export const OPTION_TABLE: readonly OptionRow[] = [
   ...ORIGINAL_OPTIONS,
-  ...[...OWN_OPTIONS, ...REMOTE_OPTIONS].map(own),
+  ...[...OWN_OPTIONS, ...REMOTE_OPTIONS, ...DEVICE_OPTIONS, ...IMAGE_OPTIONS].map(own),
 ];

@@ -7,6 +7,7 @@ import { type ChunkSizes, DEFAULT_CHUNK_SIZES } from '../formats/chunk-sizes.ts'
 import type { ChunkerName } from '../lib/chunking/scanner.ts';
 import type { SyncMode } from '../lib/stores/store-description.ts';
 import type { CodecName } from '../store/transforms.ts';
+import { defaultImageOptions, type ImageOptions } from './image-settings.ts';
 import { parseBoolean, parseDigest, parseLogLevel, type UidShiftOption } from './values.ts';
 
 /** What a `--what=` value or a name's suffix says a thing is. */
@@ -21,7 +22,7 @@ export const KINDS: readonly Kind[] = [
 ];
 
 /** The effective options of one run. */
-export interface Options {
+export interface Options extends ImageOptions {
   logLevel: number;
   /** Whether an option said so. */
   isLogLevelChosen: boolean;
@@ -56,7 +57,6 @@ export interface Options {
   digest: DigestName | undefined;
   compression: CodecName;
   sync: SyncMode;
-  fsync: boolean;
   /** Results as JSON, one object a line. */
   json: boolean;
   /** Where progress goes as JSON lines: a descriptor. */
@@ -69,7 +69,7 @@ export interface Options {
   cacheStore: string | undefined;
   /** The store that `copy` copies to. */
   to: string | undefined;
-  /** `serve`: ADDRESS:PORT. */
+  /** `serve`, `serve-nbd`: ADDRESS:PORT. */
   listen: string | undefined;
   writable: boolean;
   tokenFile: string | undefined;
@@ -77,10 +77,21 @@ export interface Options {
   tlsKey: string | undefined;
   clientCa: string | undefined;
   accessLog: string | undefined;
+  /** Memory for chunks that were read, in bytes: `mount`, `mkdev`, `serve-nbd`. */
+  readCache: number | undefined;
+  /** `cat`: the range, in bytes. */
+  offset: number | undefined;
+  length: number | undefined;
+  /** `serve-nbd`: path of a unix socket. */
+  socket: string | undefined;
+  exportName: string | undefined;
+  /** `serve-nbd`, `mkdev`: the file that takes what is written. */
+  cow: string | undefined;
 }
 
 /** The options of a run without any option, as the environment sets them. */
 export function defaultOptions(environment: Readonly<Record<string, string | undefined>>): Options {
+  const digest = parseDigest(environment.CASYNC_DIGEST ?? '');
   return {
     logLevel: parseLogLevel(environment.CASYNC_LOG_LEVEL ?? '') ?? 6,
     isLogLevelChosen: false,
@@ -109,10 +120,9 @@ export function defaultOptions(environment: Readonly<Record<string, string | und
     uidShift: { enabled: false, shift: 0, range: 65536 },
     recursive: true,
     mkdir: true,
-    digest: parseDigest(environment.CASYNC_DIGEST ?? ''),
+    digest,
     compression: 'zstd',
     sync: 'group',
-    fsync: false,
     json: false,
     progressDescriptor: undefined,
     statsDescriptor: undefined,
@@ -126,5 +136,12 @@ export function defaultOptions(environment: Readonly<Record<string, string | und
     tlsKey: undefined,
     clientCa: undefined,
     accessLog: undefined,
+    readCache: undefined,
+    offset: undefined,
+    length: undefined,
+    socket: undefined,
+    exportName: undefined,
+    cow: undefined,
+    ...defaultImageOptions(digest),
   };
 }

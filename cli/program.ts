@@ -7,11 +7,12 @@ import { CasError } from '../formats/errors.ts';
 import { FEATURE_NAMES } from '../formats/feature-flags.ts';
 import { type Environment, type Request, readArguments } from './arguments.ts';
 import { isHelper, parseHelperLine } from './helper-program.ts';
+import { BLAKE2B } from './image-options.ts';
 import type { Answer } from './option-row.ts';
 import { OPTION_TABLE } from './option-table.ts';
 import { KINDS, type Options } from './options.ts';
 import { DIGEST_NAMES } from './values.ts';
-import { findVerb, NOT_YET_AVAILABLE } from './verbs.ts';
+import { findVerb } from './verbs.ts';
 import { VERSION } from './version.ts';
 
 /**
@@ -34,13 +35,13 @@ export function parseCommandLine(
   const hint = `(Invoke '${basename(program)} --help' for a list of available verbs.)`;
   if (name === undefined) throw new CasError('USAGE', { reason: `Missing verb. ${hint}` });
   const verb = findVerb(name);
-  if (!verb) {
-    const reason = NOT_YET_AVAILABLE.includes(name)
-      ? `The verb '${name}' is not available in this version.`
-      : `Unknown verb '${name}'. ${hint}`;
-    throw new CasError('USAGE', { reason });
-  }
+  if (!verb) throw new CasError('USAGE', { reason: `Unknown verb '${name}'. ${hint}` });
   checkDigestVariable(environment);
+  if (options.mapDigest === BLAKE2B && verb.makesMaps !== true) {
+    throw new CasError('USAGE', {
+      reason: `Failed to parse --digest= parameter: ${BLAKE2B} (only maps know it)`,
+    });
+  }
   if (rest.length > verb.maxWords) throw new CasError('USAGE', { reason: verb.tooManyWords });
   return { kind: 'run', verb: verb.run, words: rest };
 }

@@ -8,12 +8,17 @@ export async function synchronize<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    if (!isCasError(error) || error.code === 'ABORTED' || error.code === 'READER_GONE') throw error;
-    if (error.code === 'NOT_IN_ARCHIVE' || error.code === 'USAGE') throw error;
-    throw new CasError(error.code, {
-      subject: 'Failed to run synchronizer',
-      reason: error.message,
-      cause: error,
-    });
+    throw synchronizerFailure(error);
   }
+}
+
+/** A failure with the original's words in front, except where it has others. */
+export function synchronizerFailure(error: unknown): unknown {
+  if (!isCasError(error) || error.code === 'ABORTED' || error.code === 'READER_GONE') return error;
+  if (error.code === 'NOT_IN_ARCHIVE' || error.code === 'USAGE') return error;
+  return new CasError(error.code, {
+    subject: 'Failed to run synchronizer',
+    reason: error.message,
+    cause: error,
+  });
 }

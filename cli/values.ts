@@ -1,5 +1,7 @@
 /** How option values are read (spec/command-line.md, "Values"). Unreadable values give undefined. */
 import type { DigestName } from '../formats/chunk-id.ts';
+import { isCasError } from '../formats/errors.ts';
+import { parseSize } from '../formats/size.ts';
 import type { ChunkerName } from '../lib/chunking/scanner.ts';
 import type { SyncMode } from '../lib/stores/store-description.ts';
 import type { CodecName } from '../store/transforms.ts';
@@ -80,6 +82,17 @@ function parseNumber(text: string): number | undefined {
   else if (/^0[0-7]*$/.test(digits)) value = Number.parseInt(digits, 8);
   else if (/^[1-9][0-9]*$/.test(digits)) value = Number.parseInt(digits, 10);
   return Number.isSafeInteger(value) ? value : undefined;
+}
+
+/** A number of bytes, `least` or more; undefined also for one that is too large to be exact. */
+export function parseByteCount(text: string, least = 0): number | undefined {
+  try {
+    const size = parseSize(text);
+    return Number.isSafeInteger(size) && size >= least ? size : undefined;
+  } catch (error) {
+    if (isCasError(error)) return undefined;
+    throw error;
+  }
 }
 
 /** First a number (which switches shifting on), then a boolean. */

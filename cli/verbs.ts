@@ -14,6 +14,8 @@ export interface Verb {
    * Anything where there are none.
    */
   readonly endings?: readonly (readonly string[])[];
+  /** Whether `--digest` may be one that only maps know. */
+  readonly makesMaps?: true;
   readonly run: Command;
 }
 
@@ -121,6 +123,14 @@ export const VERBS: readonly Verb[] = [
     run: async (words, context) => (await import('./commands/get.ts')).get(words, context),
   },
   {
+    name: 'cat',
+    synopsis: 'INPUT [PATH]',
+    description: 'Print a part of a blob, or a file of an archive, and fetch nothing else',
+    maxWords: 2,
+    tooManyWords: PATH_AND_SUBTREE,
+    run: async (words, context) => (await import('./commands/cat.ts')).cat(words, context),
+  },
+  {
     name: 'manifest',
     synopsis: '[INPUT] [SUBPATH]',
     description: 'The same as mtree; with --json one object a line',
@@ -157,11 +167,131 @@ export const VERBS: readonly Verb[] = [
   },
   {
     name: 'serve',
-    synopsis: 'PLACE',
-    description: 'Give chunks and indexes of a folder or store away over HTTP',
+    synopsis: '[PLACE]',
+    description:
+      'Give chunks and indexes of a folder or store away over HTTP; --stdio: the far end of sync',
     maxWords: 1,
     tooManyWords: 'One folder or store expected.',
     run: async (words, context) => (await import('./commands/serve.ts')).serve(words, context),
+  },
+  {
+    name: 'mount',
+    synopsis: '[INPUT] MOUNTPOINT',
+    description: 'Make an archive, or what is behind an index, a file system that can be read',
+    maxWords: 2,
+    tooManyWords: 'An archive path/URL expected, followed by a mount path.',
+    run: async (words, context) => (await import('./commands/mount.ts')).mount(words, context),
+  },
+  {
+    name: 'mkdev',
+    synopsis: '[INPUT] [NODE]',
+    description: 'Make a blob, or the blob behind an index, a block device of the kernel',
+    maxWords: 2,
+    tooManyWords: 'An blob path/URL expected, possibly followed by a device or symlink name.',
+    run: async (words, context) => (await import('./commands/mkdev.ts')).mkdev(words, context),
+  },
+  {
+    name: 'serve-nbd',
+    synopsis: 'INPUT',
+    description: 'Give a blob, or the blob behind an index, away as a network block device',
+    maxWords: 1,
+    tooManyWords: 'One blob path/URL expected.',
+    run: async (words, context) =>
+      (await import('./commands/serve-nbd.ts')).serveNbd(words, context),
+  },
+  {
+    name: 'index',
+    synopsis: 'FILE',
+    description: 'Make an index of a file or device, and no store',
+    maxWords: 1,
+    tooManyWords: 'One file or device expected.',
+    run: async (words, context) => (await import('./commands/index.ts')).index(words, context),
+  },
+  {
+    name: 'sync',
+    synopsis: 'SOURCE... DESTINATION',
+    description:
+      'Bring a file, device, tree or several of them to the content of others, here or over ssh',
+    maxWords: Number.POSITIVE_INFINITY,
+    tooManyWords: '',
+    makesMaps: true,
+    run: async (words, context) => (await import('./commands/sync.ts')).sync(words, context),
+  },
+  {
+    name: 'delta',
+    synopsis: 'SOURCE',
+    description: 'Make a delta: what leads from a base to the source',
+    maxWords: 1,
+    tooManyWords: 'One file or device expected.',
+    run: async (words, context) => (await import('./commands/delta.ts')).delta(words, context),
+  },
+  {
+    name: 'patch',
+    synopsis: 'BASE DELTA...',
+    description: 'Apply deltas to a file or device, in place or to another file',
+    maxWords: Number.POSITIVE_INFINITY,
+    tooManyWords: '',
+    run: async (words, context) => (await import('./commands/patch.ts')).patch(words, context),
+  },
+  {
+    name: 'compose',
+    synopsis: 'DELTA...',
+    description: 'Make one delta of several that follow each other',
+    maxWords: Number.POSITIVE_INFINITY,
+    tooManyWords: '',
+    run: async (words, context) => (await import('./commands/compose.ts')).compose(words, context),
+  },
+  {
+    name: 'log',
+    synopsis: '',
+    description: 'Show the versions of a chain in a store',
+    maxWords: 0,
+    tooManyWords: 'No words expected; --name names the chain.',
+    run: async (words, context) => (await import('./commands/log.ts')).log(words, context),
+  },
+  {
+    name: 'tag',
+    synopsis: 'VERSION [TAG]',
+    description: 'Give a version of a chain a further name, or take it away',
+    maxWords: 2,
+    tooManyWords: 'A version and a name expected.',
+    run: async (words, context) => (await import('./commands/tag.ts')).tag(words, context),
+  },
+  {
+    name: 'prune',
+    synopsis: '[VERSION...]',
+    description: 'Forget versions of a chain, those named or all that no --keep rule keeps',
+    maxWords: Number.POSITIVE_INFINITY,
+    tooManyWords: '',
+    run: async (words, context) => (await import('./commands/prune.ts')).prune(words, context),
+  },
+  {
+    name: 'map',
+    synopsis: 'ACTION FILE',
+    description:
+      'Look after the map of a destination of sync: show, check, rebuild, bind or forget it',
+    maxWords: 2,
+    tooManyWords: 'What to do, and a file or device, expected.',
+    makesMaps: true,
+    run: async (words, context) => (await import('./commands/map.ts')).map(words, context),
+  },
+  {
+    name: 'export',
+    synopsis: 'SOURCE [OUTPUT]',
+    description: 'Write an image, index or difference in the format of another program',
+    maxWords: 2,
+    tooManyWords: 'A source and an output expected.',
+    run: async (words, context) =>
+      (await import('./commands/export.ts')).exportImage(words, context),
+  },
+  {
+    name: 'import',
+    synopsis: 'SOURCE [OUTPUT]',
+    description: 'Read an image, index or difference of another program',
+    maxWords: 2,
+    tooManyWords: 'A source and an output expected.',
+    run: async (words, context) =>
+      (await import('./commands/import.ts')).importImage(words, context),
   },
   {
     name: 'config',
@@ -175,6 +305,14 @@ export const VERBS: readonly Verb[] = [
 
 /** Verbs for other programs, which the help does not show. */
 const PEER_VERBS: readonly Verb[] = [
+  {
+    name: 'signature',
+    synopsis: 'FILE',
+    description: 'The same as index',
+    maxWords: 1,
+    tooManyWords: 'One file or device expected.',
+    run: async (words, context) => (await import('./commands/index.ts')).index(words, context),
+  },
   {
     name: 'pull',
     synopsis: 'BASE ARCHIVE INDEX STORE...',
@@ -191,10 +329,15 @@ const PEER_VERBS: readonly Verb[] = [
     tooManyWords: '',
     run: async (words, context) => (await import('./commands/push.ts')).push(words, context),
   },
+  {
+    name: 'udev',
+    synopsis: 'DEVNODE',
+    description: 'Tell a rule of udev the name of a device of mkdev',
+    maxWords: 1,
+    tooManyWords: 'Expected one argument.',
+    run: async (words, context) => (await import('./commands/udev.ts')).udev(words, context),
+  },
 ];
-
-/** Verbs of the original that this version does not have. */
-export const NOT_YET_AVAILABLE: readonly string[] = ['mount', 'mkdev', 'udev'];
 
 export function findVerb(name: string): Verb | undefined {
   return [...VERBS, ...PEER_VERBS].find((verb) => verb.name === name);

@@ -1,11 +1,13 @@
 /** `clone SOURCE TARGET` (spec/command-line.md): a folder becomes equal to another one. */
 import { clone as cloneResult } from '../../lib/api/clone.node.ts';
 import type { Context } from '../context.ts';
+import { isFsyncWanted } from '../image-settings.ts';
 import { localPath, refuse, refuseEmpty } from '../kinds.ts';
 import { reportStatistics } from '../report.ts';
 import { synchronize } from '../synchronize.ts';
 import { folderOptions } from '../trees.ts';
 import { entryLines, featureLines, informOfCloned } from '../verbose.ts';
+import { workOptions } from '../work.ts';
 
 const VERBS = { begin: 'Cloning', end: 'Cloned' };
 
@@ -16,7 +18,7 @@ export async function clone(words: readonly string[], context: Context): Promise
   }
   refuseEmpty(source, 'source');
   refuseEmpty(target, 'target');
-  const { undoImmutable, punchHoles, reflink, fsync } = context.options;
+  const { undoImmutable, punchHoles, reflink } = context.options;
   const { statistics } = await synchronize(() =>
     cloneResult({
       ...folderOptions(context),
@@ -28,9 +30,8 @@ export async function clone(words: readonly string[], context: Context): Promise
       undoImmutable,
       punchHoles,
       reflink,
-      fsync,
-      signal: context.signal,
-      onProgress: context.onProgress,
+      fsync: isFsyncWanted(context.options),
+      ...workOptions(context),
     }),
   );
   informOfCloned(context, statistics);

@@ -7,6 +7,7 @@ import { reportStatistics } from '../report.ts';
 import { sizeText } from '../size-text.ts';
 import { namedStore, storeOptions } from '../stores.ts';
 import { synchronize } from '../synchronize.ts';
+import { workOptions } from '../work.ts';
 
 function tell(copied: CopiedIndex, { options, stdout, inform }: Context): void {
   if (options.json) stdout.write(jsonLine(copied));
@@ -16,7 +17,7 @@ function tell(copied: CopiedIndex, { options, stdout, inform }: Context): void {
 }
 
 export async function copy(words: readonly string[], context: Context): Promise<void> {
-  const { options, signal, onProgress } = context;
+  const { options } = context;
   const [first] = words;
   const { to } = options;
   if (first === undefined) throw refuse('Expected at least one index.');
@@ -33,8 +34,7 @@ export async function copy(words: readonly string[], context: Context): Promise<
       ...(store === undefined ? {} : { store }),
       indexes: words,
       to,
-      signal,
-      onProgress,
+      ...workOptions(context),
       onIndex: (copied) => tell(copied, context),
       onWait: (reason) => context.inform(`Waiting for the store: ${reason}`),
     }),

@@ -15,13 +15,16 @@ import { refuse } from '../kinds.ts';
 import { reportStatistics } from '../report.ts';
 import { synchronize } from '../synchronize.ts';
 import { folderOptions } from '../trees.ts';
+import { workOptions } from '../work.ts';
+import { diffImages } from './diff-images.ts';
 
 const WORDS: DifferenceWords = { removed: 'removed', added: 'added', changed: 'changed' };
 
 export async function diff(words: readonly string[], context: Context): Promise<void> {
-  const { stdout, options, signal, onProgress } = context;
+  const { stdout, options } = context;
   if (words.length !== 2) throw refuse('Two things to compare expected.');
   if (isTwiceStandardInput(words)) throw refuse('Only one of both can be standard input.');
+  if (options.name !== undefined || options.format !== undefined) return diffImages(words, context);
   const [before, after] = words.map((word) => openCompared(word, context));
   const { json } = options;
   const result = await synchronize(() =>
@@ -37,8 +40,7 @@ export async function diff(words: readonly string[], context: Context): Promise<
         stdout.write((json ? rangeJsonLine : rangeLine)(range, WORDS.changed));
         return undefined;
       },
-      signal,
-      onProgress,
+      ...workOptions(context),
     }),
   );
   if (json) stdout.write(jsonLine({ summary: result }));

@@ -18,6 +18,7 @@ import { storeOptions } from '../stores.ts';
 import { synchronize } from '../synchronize.ts';
 import { folderOptions } from '../trees.ts';
 import { entryLines, featureLines, informOfChunkSizes } from '../verbose.ts';
+import { workOptions } from '../work.ts';
 
 const VERBS = { begin: 'Processing', end: 'Processed' };
 
@@ -68,8 +69,7 @@ export async function digest(words: readonly string[], context: Context): Promis
       ...featureLines(context),
       kind,
       subtree,
-      signal: context.signal,
-      onProgress: context.onProgress,
+      ...workOptions(context),
     }),
   );
   context.stdout.write(`${printed}\n`);

@@ -3,6 +3,7 @@ import { type BigIntStats, fstatSync, statSync } from 'node:fs';
 import { type ExtractOptions, extract as extractResult } from '../../lib/api/extract.node.ts';
 import { subtreePath } from '../../lib/api/subtree.ts';
 import type { Context } from '../context.ts';
+import { isFsyncWanted } from '../image-settings.ts';
 import {
   inputOf,
   type KindRule,
@@ -19,6 +20,7 @@ import { storeOptions } from '../stores.ts';
 import { synchronize } from '../synchronize.ts';
 import { featureMask, uidShiftOf } from '../trees.ts';
 import { entryLines, featureLines, informOfExtracted } from '../verbose.ts';
+import { workOptions } from '../work.ts';
 
 const STDOUT = 1;
 const VERBS = { begin: 'Extracting', end: 'Extracted' };
@@ -63,7 +65,7 @@ function kindForOutput(
 
 /** What the options say of writing. */
 export function outputOptions({ options }: Context): Partial<ExtractOptions> {
-  const { seedOutput, reflink, hardlink, undoImmutable, punchHoles, fsync } = options;
+  const { seedOutput, reflink, hardlink, undoImmutable, punchHoles } = options;
   return {
     seedOutput,
     reflink,
@@ -71,7 +73,7 @@ export function outputOptions({ options }: Context): Partial<ExtractOptions> {
     delete: options.delete,
     undoImmutable,
     punchHoles,
-    fsync,
+    fsync: isFsyncWanted(options),
   };
 }
 
@@ -103,8 +105,7 @@ export async function extract(words: readonly string[], context: Context): Promi
       output: output === STANDARD_STREAM ? STDOUT : localPath(output),
       kind,
       subtree,
-      signal: context.signal,
-      onProgress: context.onProgress,
+      ...workOptions(context),
     }),
   );
   informOfExtracted(context, result);

@@ -4,10 +4,11 @@ import { gc as collect, type GcEvent, type GcResult, OPEN_INDEX } from '../../li
 import { processStartedAt } from '../../lib/os/process-identity.node.ts';
 import type { Context } from '../context.ts';
 import { jsonLine } from '../json-text.ts';
-import { placeOf, refuse } from '../kinds.ts';
+import { placeOf, refuse, STANDARD_STREAM } from '../kinds.ts';
 import { placeOptions } from '../places.ts';
 import { reportStatistics } from '../report.ts';
-import { storeOptions } from '../stores.ts';
+import { namedStore, storeOptions } from '../stores.ts';
+import { workOptions } from '../work.ts';
 
 /** One line of the result as the original prints it; nothing without `-v`, but for dry runs. */
 function summaryLine(result: GcResult, { options }: Context): string {
@@ -17,6 +18,13 @@ function summaryLine(result: GcResult, { options }: Context): string {
   if (!options.verbose) return '';
   return `Removed ${removedCount} chunks, ${removedFolderCount} directories, ${left}`;
 }
+
+const THINGS = {
+  chunk: 'chunk',
+  temporary: 'temporary file',
+  pack: 'pack',
+  'rewritten-pack': 'unused chunks of pack',
+} as const;
 
 function tell(event: GcEvent, context: Context): void {
   const { options, stdout } = context;
@@ -29,6 +37,10 @@ function tell(event: GcEvent, context: Context): void {
     context.inform(`Keeping the chunks of "${event.path}", which was finished meanwhile.`);
     return;
   }
+  if (event.kind === 'damaged-pack') {
+    context.warn(`Leaving a pack that cannot be read: ${event.name}: ${event.reason}`);
+    return;
+  }
   if (!options.verbose || options.json) return;
   if (event.kind === 'usage') {
     const { referenceCount, chunkCount } = event;
@@ -36,8 +48,7 @@ function tell(event: GcEvent, context: Context): void {
     return;
   }
   const verb = options.dryRun ? 'Would remove' : 'Removing';
-  const thing = event.kind === 'chunk' ? 'chunk' : 'temporary file';
-  stdout.write(`${verb} ${thing} ${event.name}.\n`);
+  stdout.write(`${verb} ${THINGS[event.kind]} ${event.name}.\n`);
 }
 
 /** Failures begin with the original's words. */
@@ -52,10 +63,12 @@ function failureOf(error: unknown): unknown {
 }
 
 export async function gc(words: readonly string[], context: Context): Promise<void> {
-  const { options, signal, onProgress } = context;
+  const { options } = context;
   const [first] = words;
-  if (first === undefined) throw refuse('Expected at least one argument.');
-  const { store, suffix } = storeOptions(first, context);
+  if (first === undefined && namedStore(context) === undefined) {
+    throw refuse('Expected at least one argument.');
+  }
+  const { store, suffix } = storeOptions(first ?? STANDARD_STREAM, context);
   const indexes = words.map(placeOf);
   let result: GcResult;
   try {
@@ -67,8 +80,7 @@ export async function gc(words: readonly string[], context: Context): Promise<vo
       dryRun: options.dryRun,
       // The shell may have collected the names for us.
       namesReadAt: processStartedAt(),
-      signal,
-      onProgress,
+      ...workOptions(context),
       onWait: (reason) => context.inform(`Waiting for the store: ${reason}`),
       onEvent: (event) => tell(event, context),
     });

@@ -8,13 +8,18 @@ import { seedOptions } from '../seeds.ts';
 import { storeOptions } from '../stores.ts';
 import { synchronize } from '../synchronize.ts';
 import { informOfExtracted } from '../verbose.ts';
+import { workOptions } from '../work.ts';
 import { outputOptions } from './extract.ts';
+import { getVersion } from './get-version.ts';
 import { INDEX_KINDS } from './put.ts';
 
 const STDOUT = 1;
 
 export async function get(words: readonly string[], context: Context): Promise<void> {
-  const { options, signal, onProgress } = context;
+  const { options } = context;
+  if (options.name !== undefined) return getVersion(words, context);
+  if (options.at !== undefined)
+    throw refuse('--at= names a version of a chain; --name= the chain.');
   const [word, output = STANDARD_STREAM] = words;
   if (word === undefined) throw refuse('An index and an output expected.');
   settledKind(word, options.what, INDEX_KINDS);
@@ -32,8 +37,7 @@ export async function get(words: readonly string[], context: Context): Promise<v
       ...seedOptions(context),
       ...outputOptions(context),
       output: output === STANDARD_STREAM ? STDOUT : localPath(output),
-      signal,
-      onProgress,
+      ...workOptions(context),
     }),
   );
   informOfExtracted(context, { kind: 'blob-index', statistics: result.statistics });

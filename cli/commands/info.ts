@@ -14,6 +14,7 @@ import { localPath, placeOf, refuse, STANDARD_STREAM } from '../kinds.ts';
 import { sizeText } from '../size-text.ts';
 import { storeOptions } from '../stores.ts';
 import { synchronize } from '../synchronize.ts';
+import { workOptions } from '../work.ts';
 
 /** A label and what stands behind it. */
 type Line = readonly [label: string, text: string];
@@ -79,8 +80,12 @@ function archiveLines(archive: ArchiveInfo): readonly Line[] {
   ];
 }
 
+function packText({ packCount, packBytes, chunkCount }: NonNullable<StoreInfo['packs']>): string {
+  return `${packCount}, ${countText(chunkCount, 'chunk')}, ${bytesText(packBytes)}`;
+}
+
 function storeLines(store: StoreInfo): readonly Line[] {
-  const { chunkCount, storedBytes, folderCount, compressions, sampledCount } = store;
+  const { chunkCount, storedBytes, folderCount, compressions, sampledCount, packs } = store;
   const kinds = Object.entries(compressions).map(([name, count]) => `${name} ${count}`);
   const sample = sampledCount === chunkCount ? '' : ` (of ${sampledCount} looked at)`;
   return [
@@ -88,6 +93,7 @@ function storeLines(store: StoreInfo): readonly Line[] {
     ['Size', bytesText(storedBytes)],
     ['Folders', `${folderCount}`],
     ['Compression', `${kinds.join(', ') || 'none'}${sample}`],
+    ...(packs ? [['Packs', packText(packs)] as const] : []),
     ['Unfinished files', `${store.temporaryCount}`],
     ['Foreign files', `${store.foreignCount}`],
   ];
@@ -105,7 +111,7 @@ function textOf(lines: readonly Line[]): string {
 }
 
 export async function info(words: readonly string[], context: Context): Promise<void> {
-  const { options, signal, onProgress } = context;
+  const { options } = context;
   const [word] = words;
   if (word === undefined) throw refuse('Archive, index or store expected.');
   const result = await synchronize(() =>
@@ -115,8 +121,7 @@ export async function info(words: readonly string[], context: Context): Promise<
       ...(options.what ? { kind: options.what } : {}),
       seeds: options.seeds.map((seed) => localPath(seed)),
       chunker: options.chunker,
-      signal,
-      onProgress,
+      ...workOptions(context),
     }),
   );
   const text = textOf([['Kind', KINDS[result.kind]], ...linesOf(result)]);

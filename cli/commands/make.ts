@@ -19,6 +19,7 @@ import { storeOptions } from '../stores.ts';
 import { synchronize } from '../synchronize.ts';
 import { folderOptions } from '../trees.ts';
 import { entryLines, featureLines, informOfChunkSizes, informOfMade } from '../verbose.ts';
+import { workOptions } from '../work.ts';
 
 const STDOUT = 1;
 const CACHE_NAME = '.cacac';
@@ -62,7 +63,7 @@ function cacheOf(kind: OutputKind, input: string, { options }: Context): string 
 }
 
 export async function make(words: readonly string[], context: Context): Promise<void> {
-  const { options, signal, onProgress } = context;
+  const { options } = context;
   const output = words[0] ?? STANDARD_STREAM;
   const wanted = settledKind(output, options.what, OUTPUT_KINDS);
   const isTree = wanted === 'archive' || wanted === 'archive-index';
@@ -90,8 +91,7 @@ export async function make(words: readonly string[], context: Context): Promise<
           `Failed to write cache ${cache}, ignoring: ${error instanceof Error ? error.message : error}`,
         );
       },
-      signal,
-      onProgress,
+      ...workOptions(context),
       onWait: (reason) => context.inform(`Waiting for the store: ${reason}`),
     }),
   );

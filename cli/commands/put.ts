@@ -15,6 +15,8 @@ import { storeOptions } from '../stores.ts';
 import { synchronize } from '../synchronize.ts';
 import { folderOptions } from '../trees.ts';
 import { informOfChunkSizes, informOfMade } from '../verbose.ts';
+import { workOptions } from '../work.ts';
+import { putVersion } from './put-version.ts';
 
 const STDOUT = 1;
 export const INDEX_KINDS: KindRule<'archive-index' | 'blob-index'> = {
@@ -24,7 +26,8 @@ export const INDEX_KINDS: KindRule<'archive-index' | 'blob-index'> = {
 };
 
 export async function put(words: readonly string[], context: Context): Promise<void> {
-  const { options, signal, onProgress } = context;
+  const { options } = context;
+  if (options.name !== undefined) return putVersion(words, context);
   const [output, inputWord = STANDARD_STREAM] = words;
   if (output === undefined) throw refuse('An index and an input expected.');
   const kind = settledKind(output, options.what, INDEX_KINDS);
@@ -43,8 +46,7 @@ export async function put(words: readonly string[], context: Context): Promise<v
       kind,
       chunkSizes: options.chunkSizes,
       chunker: options.chunker,
-      signal,
-      onProgress,
+      ...workOptions(context),
       onWait: (reason) => context.inform(`Waiting for the store: ${reason}`),
     }),
   );

@@ -9,9 +9,12 @@ import {
 import { notify } from '../../lib/os/notify.node.ts';
 import { systemFailure } from '../../lib/os/system-error.node.ts';
 import type { Context } from '../context.ts';
+import { exitCodeOf } from '../exit-codes.ts';
+import { failureText } from '../failure-text.ts';
 import { jsonLine } from '../json-text.ts';
 import { refuse } from '../kinds.ts';
 import { placeOptions } from '../places.ts';
+import { untilAborted } from '../until-aborted.ts';
 
 const OPEN_TO_ALL = /^https?:\/\/(?!127\.|\[::1\])/;
 
@@ -58,19 +61,8 @@ function reload(server: ServeResult, { warn, inform }: Context): void {
   }
 }
 
-function failureText(error: unknown): string {
-  if (isCasError(error)) return error.message;
-  return `Internal error: ${error instanceof Error ? error.message : String(error)}`;
-}
-
-function untilAborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => {
-    signal.addEventListener('abort', () => resolve(), { once: true });
-  });
-}
-
 export async function serve(words: readonly string[], context: Context): Promise<void> {
+  if (context.options.stdio) return serveStdio(words, context);
   const { options, environment, stdout, signal } = context;
   const [place] = words;
   if (place === undefined) throw refuse('Expected a folder or store to serve.');
@@ -102,4 +94,14 @@ export async function serve(words: readonly string[], context: Context): Promise
   } finally {
     await server.close();
   }
+}
+
+/** The far end of `sync` (spec/formats/session.md). */
+async function serveStdio(words: readonly string[], context: Context): Promise<void> {
+  if (words.length > 0) throw refuse('--stdio needs no place: the other side names what it wants.');
+  const { signal, warn } = context;
+  const { serveOverStandardStreams } = await import('../../lib/api/serve-session.node.ts');
+  const work = { ...placeOptions(context), signal, onWarning: warn };
+  const told = await serveOverStandardStreams(work);
+  if (told !== undefined) context.setExitCode(exitCodeOf(told));
 }

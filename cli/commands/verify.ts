@@ -1,6 +1,6 @@
 /** `verify INPUT [TARGET]` (spec/command-line.md): is it still what it was? */
-
 import { escapeBytes } from '../../formats/escape.ts';
+import { repair } from '../../lib/api/repair.node.ts';
 import { type VerifyResult, verify as verifyResult } from '../../lib/api/verify.node.ts';
 import type { StoreProblem } from '../../lib/maintain/verify-store.node.ts';
 import { isTwiceStandardInput, openCompared } from '../compared-word.ts';
@@ -14,18 +14,21 @@ import {
 } from '../differences.ts';
 import { EXIT_DIFFERENT, exitCodeOfCode } from '../exit-codes.ts';
 import { jsonLine } from '../json-text.ts';
-import { localPath, refuse } from '../kinds.ts';
+import { kindOfName, localPath, placeOf, refuse } from '../kinds.ts';
 import { reportStatistics } from '../report.ts';
 import { sizeText } from '../size-text.ts';
 import { storeOptions } from '../stores.ts';
 import { synchronize } from '../synchronize.ts';
 import { folderOptions } from '../trees.ts';
+import { workOptions } from '../work.ts';
 
 const WORDS: DifferenceWords = { removed: 'missing', added: 'superfluous', changed: 'differs' };
 
 export async function verify(words: readonly string[], context: Context): Promise<void> {
-  const { stdout, options, signal, onProgress } = context;
+  const { stdout, options } = context;
   const { json } = options;
+  if (options.repair) return repairImage(words, context);
+  if (options.from.length > 0) throw refuse('--from= is of use only with --repair.');
   if (isTwiceStandardInput(words)) throw refuse('Only one of both can be standard input.');
   const word = words[0];
   if (word === undefined) throw refuse('Archive, index or store expected.');
@@ -47,8 +50,7 @@ export async function verify(words: readonly string[], context: Context): Promis
         return undefined;
       },
       onProblem: (problem) => stdout.write(json ? jsonLine(problem) : problemLine(problem)),
-      signal,
-      onProgress,
+      ...workOptions(context),
     }),
   );
   if (json) stdout.write(jsonLine({ summary: summaryOf(result) }));
@@ -61,6 +63,40 @@ export async function verify(words: readonly string[], context: Context): Promis
   context.inform(summaryText(result));
   reportStatistics(context, 'verify', summaryOf(result));
   if (!result.isGood) context.setExitCode(exitCodeOfResult(result));
+}
+
+/** Only what is damaged is written. */
+async function repairImage(words: readonly string[], context: Context): Promise<void> {
+  const { options, stdout } = context;
+  const [index, target] = words;
+  if (index === undefined || target === undefined || kindOfName(index) !== 'blob-index') {
+    throw refuse('--repair needs a blob index and the file or device that it describes.');
+  }
+  const result = await synchronize(() =>
+    repair({
+      ...storeOptions(index, context),
+      index: placeOf(index),
+      target: localPath(target),
+      from: options.from,
+      forceDevice: options.forceDevice,
+      onRange({ start, end }, outcome) {
+        const line = options.json
+          ? jsonLine({ start, end, outcome })
+          : `${outcome} ${start} ${end}\n`;
+        stdout.write(line);
+      },
+      ...workOptions(context),
+    }),
+  );
+  if (options.json) stdout.write(jsonLine({ summary: result }));
+  const { repairedBytes, lostBytes } = result;
+  context.inform(`Repaired: ${sizeText(repairedBytes)}, lost: ${sizeText(lostBytes)}`);
+  reportStatistics(context, 'verify', result);
+  if (result.isGood) return;
+  context.warn(
+    `${target}: repair: ${lostBytes} bytes have no good copy; name other places with --from=`,
+  );
+  context.setExitCode(exitCodeOfCode('CHUNK_MISSING'));
 }
 
 function problemLine({ kind, id, path, reason }: StoreProblem): string {

@@ -161,7 +161,18 @@ const REFUSALS: readonly (readonly [readonly string[], string])[] = [
     ['frobnicate'],
     "Unknown verb 'frobnicate'. (Invoke 'casync --help' for a list of available verbs.)",
   ],
-  [['mount', 'x', 'y'], "The verb 'mount' is not available in this version."],
+  [['mount'], 'An archive path/URL expected, followed by a mount path.'],
+  [['mount', 'a', 'b', 'c'], 'An archive path/URL expected, followed by a mount path.'],
+  [
+    ['mkdev', 'a', 'b', 'c'],
+    'An blob path/URL expected, possibly followed by a device or symlink name.',
+  ],
+  [
+    ['mkdev', '--what=archive', 'x'],
+    '"mkdev" operation may only be combined with --what=blob and --what=blob-index.',
+  ],
+  [['serve-nbd'], 'Expected something to serve.'],
+  [['udev', 'a', 'b'], 'Expected one argument.'],
   [['make', 'a', 'b', 'c'], 'A pair of output and input path/URL expected.'],
   [
     ['make', 'x.raw', '/'],

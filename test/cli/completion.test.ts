@@ -84,7 +84,7 @@ const ROWS: Readonly<Record<string, readonly string[]>> = {
   'casync --with=': FEATURES,
   'casync list --without ': FEATURES,
   'casync --without=unix --with=flag-n': FEATURES.filter((name) => name.startsWith('flag-n')),
-  'casync --digest=': ['sha256', 'sha512-256', 'default'],
+  'casync --digest=': ['sha256', 'sha512-256', 'default', 'blake2b-256'],
   'casync --compression ': ['zstd', 'xz', 'gzip', 'default'],
   'casync --delete=': ['yes', 'no'],
   'casync extract --hardlink ': ['yes', 'no'],
@@ -111,6 +111,10 @@ const ROWS: Readonly<Record<string, readonly string[]>> = {
   'casync mtree ': ANY,
   'casync stat i': ['img.raw'],
   'casync digest ': ANY,
+  'casync cat ': ANY,
+  'casync mount c': ['c.caidx'],
+  'casync serve-nbd --socket ': ANY,
+  'casync mkdev --cow i': ['img.raw'],
   'casync help ': [],
 };
 

@@ -1,7 +1,9 @@
 /** What options and environment make of a run (spec/command-line.md, "Options", "Environment"). */
 import test from 'ava';
+import type { Context } from '../../cli/context.ts';
 import { defaultOptions, type Options } from '../../cli/options.ts';
 import { parseCommandLine } from '../../cli/program.ts';
+import { threadOption, workOptions } from '../../cli/work.ts';
 import { parseFeature } from '../../formats/feature-flags.ts';
 
 type Environment = Readonly<Record<string, string>>;
@@ -74,7 +76,7 @@ const ROWS: readonly (readonly [readonly string[], Partial<Options>])[] = [
   [['--uid-shift=yes', '--uid-range=0'], {}],
   [['--recursive=no'], { recursive: false }],
   [['--mkdir=no'], { mkdir: false }],
-  [['--digest=sha512-256'], { digest: 'sha512-256' }],
+  [['--digest=sha512-256'], { digest: 'sha512-256', mapDigest: 'sha512-256' }],
   [['--digest=sha512-256', '--digest=default'], {}],
   [['--config=a'], { config: 'a' }],
   [['--cache-store=a', '--to=b'], { cacheStore: 'a', to: 'b' }],
@@ -88,9 +90,13 @@ const ROWS: readonly (readonly [readonly string[], Partial<Options>])[] = [
   [['--compression=gzip', '--compression=default'], {}],
   [['--chunker=fastcdc'], { chunker: 'fastcdc' }],
   [['--sync=none'], { sync: 'none' }],
-  [['--fsync'], { fsync: true }],
+  [['--fsync'], { fsync: 'end' }],
+  [['--fsync=batch'], { fsync: 'batch' }],
   [['--json'], { json: true }],
   [['--progress=json'], { progressDescriptor: 2 }],
+  [['--read-cache=64M'], { readCache: 1 << 26 }],
+  [['--offset=0', '--length=1.5K'], { offset: 0, length: 1536 }],
+  [['--socket=a', '--export-name=b', '--cow=c'], { socket: 'a', exportName: 'b', cow: 'c' }],
   [['--progress=json:7', '--stats=json:8'], { progressDescriptor: 7, statsDescriptor: 8 }],
 ];
 
@@ -107,8 +113,8 @@ const VARIABLES: readonly (readonly [Environment, readonly string[], Partial<Opt
   [{ CASYNC_LOG_LEVEL: 'crit' }, [], { logLevel: 2 }],
   [{ CASYNC_LOG_LEVEL: '7' }, ['-lerr'], { logLevel: 3, isLogLevelChosen: true }],
   [{ CASYNC_LOG_LEVEL: 'loud' }, [], {}],
-  [{ CASYNC_DIGEST: 'sha512-256' }, [], { digest: 'sha512-256' }],
-  [{ CASYNC_DIGEST: 'sha512-256' }, ['--digest=sha256'], { digest: 'sha256' }],
+  [{ CASYNC_DIGEST: 'sha512-256' }, [], { digest: 'sha512-256', mapDigest: 'sha512-256' }],
+  [{ CASYNC_DIGEST: 'sha512-256' }, ['--digest=sha256'], { digest: 'sha256', mapDigest: 'sha256' }],
   [{ CASYNC_DIGEST: 'sha512-256' }, ['--digest=default'], {}],
   [{ CASYNC_DIGEST: 'default' }, [], {}],
   [{ CASYNC_DIGEST: '' }, [], {}],
@@ -119,3 +125,11 @@ for (const [environment, args, expected] of VARIABLES) {
     t.deepEqual(changes(args, environment), expected);
   });
 }
+
+test('--jobs counts the main thread, which helps the others', (t) => {
+  const context = (args: readonly string[]) => ({ options: optionsOf(args, {}) }) as Context;
+  t.deepEqual(threadOption(context([])), {});
+  t.deepEqual(threadOption(context(['--jobs=1'])), { threadCount: 0 });
+  t.deepEqual(threadOption(context(['--jobs=5'])), { threadCount: 4 });
+  t.like(workOptions(context(['--jobs=2'])), { threadCount: 1 });
+});

@@ -1,11 +1,13 @@
 /** `put` and `get`: bytes as they are, into stores and back (spec/command-line.md). */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import test, { type ExecutionContext } from 'ava';
 import { noise } from '../helpers/golden.ts';
 import { requirement } from '../helpers/requirements.ts';
-import { describeRun, runCasync, runReference, succeed } from '../helpers/run-casync.ts';
+import { CASYNC, describeRun, runCasync, runReference, succeed } from '../helpers/run-casync.ts';
 import { temporaryFolder } from '../helpers/temporary-folder.ts';
 
 function makeTree(t: ExecutionContext): string {
@@ -143,4 +145,17 @@ test('what put and get cannot do is refused', async (t) => {
     t.is(result.status, 1, describeRun(result));
     t.regex(result.stderr.toString().trimEnd(), message);
   }
+});
+
+test('a reader that takes nothing does not keep a signal from ending a small get', async (t) => {
+  const cwd = temporaryFolder(t);
+  fs.writeFileSync(join(cwd, 'blob'), noise(2 * 1024 * 1024, 1));
+  await succeed(runCasync(['make', 'x.caibx', 'blob'], { cwd }));
+  const child = spawn(process.execPath, [CASYNC, 'get', 'x.caibx'], { cwd });
+  const stderr = text(child.stderr);
+  await once(child.stdout, 'readable');
+  child.kill('SIGTERM');
+  const [status] = await once(child, 'close');
+  t.is(status, 130);
+  t.is(await stderr, 'Got exit signal, quitting.\n');
 });

@@ -82,7 +82,7 @@ for (const line of COMMANDS) {
     child.stderr?.on('data', (data: Buffer) => {
       errors += data.toString();
     });
-    const ended = once(child, 'exit');
+    const ended = once(child, 'close');
     await Promise.race([asked(), ended]);
     child.kill('SIGTERM');
     const [status] = await ended;

@@ -41,7 +41,7 @@ function writeInputs(cwd: string): void {
 }
 
 async function openScene(t: ExecutionContext, kind: PlaceKind): Promise<Scene> {
-  t.timeout(180_000);
+  t.timeout(300_000);
   const cwd = temporaryFolder(t);
   writeInputs(cwd);
   const place = await kind.start();

@@ -33,6 +33,33 @@ test('prints where it listens, and ends with status 0 on a signal', async (t) =>
   }
 });
 
+test('chunks in packs are given away as files, also to the original', async (t) => {
+  if (!requirement(t, { commands: ['casync'] })) return;
+  const folder = temporaryFolder(t);
+  const content = Buffer.concat([noise(200_000), Buffer.alloc(100_000, 'text'), noise(50_001, 2)]);
+  fs.writeFileSync(join(folder, 'disk'), content);
+  const named = ['--store=default.castr', '--name=disk'];
+  await succeed(runCasync(['put', ...named, 'disk'], { cwd: folder }));
+  await succeed(runCasync(['get', ...named, 'x.caibx'], { cwd: folder }));
+  t.deepEqual(
+    filesBelow(join(folder, 'default.castr')).filter((name) => name.endsWith('.cacnk')),
+    [],
+  );
+  const server = await serveProcess(t, folder);
+  for (const [i, get] of [runCasync, runReference].entries()) {
+    const args = ['extract', `${server.address}/x.caibx`, `out${i}`];
+    await succeed(get(args, { cwd: folder, env: CLIENT_ENV }));
+    t.true(fs.readFileSync(join(folder, `out${i}`)).equals(content));
+  }
+  fs.renameSync(join(folder, 'default.castr/packs'), join(folder, 'elsewhere'));
+  fs.symlinkSync('/usr', join(folder, 'default.castr/packs'));
+  const gone = await runCasync(['extract', `${server.address}/x.caibx`, 'none'], {
+    cwd: folder,
+    env: CLIENT_ENV,
+  });
+  t.is(gone.status, 12);
+});
+
 test('tells the service manager when it is ready and when it ends', async (t) => {
   if (!requirement(t, { commands: ['socat'] })) return;
   const { folder } = await folderToServe(t);
@@ -209,7 +236,9 @@ test('uploads without TLS on addresses for all are warned of', async (t) => {
   const { folder } = await folderToServe(t);
   const args = ['--writable', '--listen=0.0.0.0:0'];
   const server = await serveProcess(t, folder, { args, env: { CASYNC_SERVE_TOKEN: TOKEN } });
-  t.regex(server.stderr(), /not encrypted/);
   const command = fs.readFileSync(`/proc/${server.pid}/cmdline`, 'latin1');
   t.false(command.includes(TOKEN));
+  server.signal('SIGTERM');
+  await server.ended;
+  t.regex(server.stderr(), /not encrypted/);
 });

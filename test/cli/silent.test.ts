@@ -31,6 +31,8 @@ test.before(async () => {
 });
 test.after.always(() => removeTree(made));
 
+const CHAIN = '--store=c.castr --name=disk';
+
 /** Runs that succeed, by verb, in a folder with the above. */
 const RUNS: Readonly<Record<string, readonly string[]>> = {
   make: ['make y.catar tree', 'make y.caidx tree', 'make y.caibx blob', 'make y.caibx empty'],
@@ -44,13 +46,31 @@ const RUNS: Readonly<Record<string, readonly string[]>> = {
   diff: ['diff x.caidx tree', 'diff x.catar x.caidx', 'diff x.caibx blob'],
   put: ['put p.caibx blob', 'put p.caidx x.catar'],
   get: ['get x.caibx g', 'get x.caidx g.catar'],
+  cat: ['cat x.caibx', 'cat --offset=10 --length=10 blob', 'cat x.caidx folder/file'],
   manifest: ['manifest tree', 'manifest x.caidx'],
   clone: ['clone tree d', 'clone tree d'],
   info: ['info x.caibx', 'info x.caidx', 'info x.catar', 'info default.castr'],
   copy: ['copy --to=other.castr x.caibx x.caidx'],
   config: ['config', 'config https://example.org/x.castr'],
-  // Ends with a signal only (test/cli/serve.test.ts).
+  index: ['index blob', 'index -o i.caibx --chunking=cdc blob', 'index -o f.caibx empty'],
+  sync: ['sync blob s', 'sync blob s', 'sync tree t', 'sync --store=s.castr blob stored.caibx'],
+  delta: ['delta --base=empty -o d blob', 'delta --base=x.caibx -o e empty'],
+  patch: ['delta --base=empty -o d blob', 'patch empty d -o p', 'patch p d'],
+  compose: ['delta --base=empty -o d blob', 'delta --base=blob -o e empty', 'compose d e -o c'],
+  log: [`put ${CHAIN} blob`, `log ${CHAIN}`, 'log --store=c.castr'],
+  tag: [`put ${CHAIN} blob`, `tag ${CHAIN} latest first`],
+  prune: [`put ${CHAIN} blob`, `prune ${CHAIN} --keep-last=1`],
+  map: ['sync blob s', 'map show s', 'map check s', 'map rebuild s', 'map bind s'],
+  export: ['export --format=bmap blob b.bmap', 'export --format=rdiff-sig blob b.sig'],
+  import: [
+    'export --format=rdiff-delta --base=empty blob d',
+    'import --format=rdiff-delta --base=empty d imported',
+  ],
+  // These end with a signal only (test/cli/serve.test.ts and their like).
   serve: [],
+  mount: [],
+  mkdev: [],
+  'serve-nbd': [],
   help: ['help', '--help', '--version', '--what=help', '--with=help'],
 };
 

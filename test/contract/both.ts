@@ -11,6 +11,7 @@ import { noise } from '../helpers/golden.ts';
 import { type Requirements, requirement } from '../helpers/requirements.ts';
 import { CASYNC, type RunResult, runCasync, runReference } from '../helpers/run-casync.ts';
 import { makeTemporaryFolder, removeTree, temporaryFolder } from '../helpers/temporary-folder.ts';
+import { turns } from '../helpers/turns.ts';
 
 /** What a run is expected to show. Texts are whole, `FOLDER` in them is the folder of the run. */
 export interface Expected {
@@ -177,21 +178,7 @@ function expectedOfBoth({ both }: Row): Expected | undefined {
   return typeof both === 'string' ? { status: 1, stdout: '', stderr: `${both}\n` } : both;
 }
 
-const AT_ONCE = 4;
-const waiting: (() => void)[] = [];
-let running = 0;
-
-/** Runs `work` when few others run: ava begins all tests of a file at once. */
-async function inTurn<T>(work: () => Promise<T>): Promise<T> {
-  if (running >= AT_ONCE) await new Promise<void>((resolve) => waiting.push(resolve));
-  running += 1;
-  try {
-    return await work();
-  } finally {
-    running -= 1;
-    waiting.shift()?.();
-  }
-}
+const inTurn = turns(4);
 
 /** One test for each row. */
 export function testRows(rows: readonly Row[]): void {
