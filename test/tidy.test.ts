@@ -40,6 +40,10 @@ const ALLOWED_UNUSED: Readonly<Record<string, string>> = {
   'lib/chunking/kernel/buzhash.as.ts#firstChunk': 'called as a WebAssembly function',
   'lib/chunking/kernel/fastcdc.as.ts#findUpTo': 'called as a WebAssembly function',
   'lib/chunking/kernel/build.node.ts#buildKernel': 'called by its test, and by itself',
+  'lib/digest/kernel/blake2b.as.ts#finish': 'called as a WebAssembly function',
+  'lib/digest/kernel/blake2b.as.ts#start': 'called as a WebAssembly function',
+  'lib/digest/kernel/blake2b.as.ts#take': 'called as a WebAssembly function',
+  'lib/digest/kernel/build.node.ts#buildBlake2b': 'called by its test, and by itself',
   'store/backends/memory.ts#createMemoryBackend': 'the reference backend, a double in tests',
 };
 

@@ -60,16 +60,22 @@ function resultOf({ out }: Run): BenchResult {
 const SPOIL_INDEX = `printf x >> "\${words[1]}"`;
 const SPOIL_OUTPUT = `printf x >> "\${words[2]}"`;
 
-/** A program with the command line of casync that runs ours and then spoils what it has made. */
-function spoiler(t: ExecutionContext, verb: string, spoil: string): string {
+/** A program with the command line of casync that runs ours, and spoils what that makes or is asked. */
+function spoiler(
+  t: ExecutionContext,
+  verb: string,
+  spoil: string,
+  when: 'before' | 'after' = 'after',
+): string {
   const path = join(temporaryFolder(t), 'spoiler');
+  const run = `"${process.execPath}" "${CASYNC}" "$@" || exit`;
+  const spoiling = `if [ "\${words[0]}" = ${verb} ]; then ${spoil}; fi`;
   const lines = [
     '#!/bin/bash',
-    `"${process.execPath}" "${CASYNC}" "$@" || exit`,
     // Options, then: verb, output or index, input or target.
     'words=()',
     'for word; do [[ $word == --* ]] || words+=("$word"); done',
-    `if [ "\${words[0]}" = ${verb} ]; then ${spoil}; fi`,
+    ...(when === 'after' ? [run, spoiling] : [spoiling, run]),
   ];
   writeFileSync(path, `${lines.join('\n')}\n`);
   chmodSync(path, 0o755);
@@ -79,7 +85,7 @@ function spoiler(t: ExecutionContext, verb: string, spoil: string): string {
 test.serial('all rows run, with results like those of casync', async (t) => {
   if (!requirement(t, { commands: ['casync', 'taskset'] })) return;
   const wanted = allScenarios(availableParallelism())
-    .filter(({ steps }) => steps.every(({ server }) => server === undefined))
+    .filter(({ steps }) => steps.every(({ server, reading }) => !server && !reading))
     .flatMap(({ steps }) => steps);
   const rows = `--rows=${wanted.map(({ row }) => row).join()}`;
   const run = await bench(t, ['--quick', '--peers=casync', rows], { usualFolder: true });
@@ -135,6 +141,45 @@ test.serial('rows of remote stores start their servers, and end them', async (t)
   );
 });
 
+const SERVED_ROWS = ['mount-read', 'mount-readers', 'mount-random', 'mount-find', 'nbd-copy'];
+const NBD_COMMANDS = ['nbdcopy', 'nbdinfo', 'qemu-nbd'];
+
+/** Mount points of the benchmark. */
+function mountsOf(): readonly string[] {
+  const lines = readFileSync('/proc/self/mountinfo', 'utf8').split('\n');
+  return lines.filter((line) => line.includes('/turn/served '));
+}
+
+test.serial('what is mounted and what is a block device has the right content', async (t) => {
+  const isThere = { '/dev/fuse': existsSync('/dev/fuse') };
+  const needs = { root: true, commands: ['casync', ...NBD_COMMANDS], conditions: isThere };
+  if (!requirement(t, needs)) return;
+  const words = ['--quick', `--rows=${SERVED_ROWS}`, '--peers=casync,qemu-nbd'];
+  const run = await bench(t, words, { usualFolder: true });
+  t.is(run.status, 0, run.stderr);
+  t.deepEqual(
+    resultOf(run).rows.map(({ id, measurements }) => [
+      id,
+      measurements.map(({ contestant }) => contestant).join(),
+    ]),
+    SERVED_ROWS.map((row) => [row, row === 'nbd-copy' ? 'ours,qemu-nbd' : 'ours,casync']),
+  );
+  t.deepEqual(mountsOf(), []);
+});
+
+test.serial('a mount with other content fails the run, and is gone', async (t) => {
+  const isThere = { '/dev/fuse': existsSync('/dev/fuse') };
+  if (!requirement(t, { root: true, commands: ['casync'], conditions: isThere })) return;
+  const other = `mount -t tmpfs other "\${words[2]}"; echo x > "\${words[2]}/image"; exec sleep 99`;
+  const casync = spoiler(t, 'mount', other, 'before');
+  const words = ['--quick', '--rows=mount-read', '--peers=casync', '--peer', `casync=${casync}`];
+  const run = await bench(t, words);
+  t.is(run.status, 1, run.stderr);
+  t.regex(run.stderr, /FAILED: mount-read: casync: cmp .* -> 1: /);
+  t.deepEqual(mountsOf(), []);
+  t.deepEqual(readdirSync(run.work), []);
+});
+
 test.serial('every other program that is installed does its rows', async (t) => {
   const words = ['--quick', '--rows=changed,tiny', '--scale=0.001'];
   const run = await bench(t, words, { usualFolder: true });
@@ -142,8 +187,8 @@ test.serial('every other program that is installed does its rows', async (t) => 
   const result = resultOf(run);
   t.log(result.contestants.map(({ name, version }) => `${name} ${version}`).join(', '));
   for (const { name } of result.contestants) {
-    // Is compared with in the rows of buckets only.
-    if (name === 'download') continue;
+    // Are compared with in rows of their own.
+    if (name === 'download' || name === 'qemu-nbd') continue;
     t.true(result.rows.some((row) => row.measurements.some((one) => one.contestant === name)));
   }
 });

@@ -1,6 +1,7 @@
 /** Which rows there are, which steps they need, and the options that choose them. */
 import test from 'ava';
 import { parseOptions } from '../../bench/options.ts';
+import { PEERS } from '../../bench/peers.ts';
 import { allScenarios, selectScenarios } from '../../bench/rows.ts';
 
 const SCENARIOS = allScenarios(2);
@@ -16,6 +17,19 @@ test('every row has a name of its own', (t) => {
   t.is(new Set(rows).size, rows.length);
   for (const row of ['image-make', 'tiny-extract', 'holes-make', 'changed-make', 'size-4G-make']) {
     t.true(rows.includes(row), row);
+  }
+});
+
+test('what is read is served by all who are asked', (t) => {
+  const asked = SCENARIOS.flatMap(({ steps, only }) =>
+    steps.some(({ action }) => action === 'read') ? (only ?? ['']) : [],
+  );
+  t.true(asked.includes('ours') && asked.includes('casync'));
+  for (const name of asked) {
+    t.truthy(PEERS.find((peer) => peer.name === name)?.serve, name);
+  }
+  for (const { row, action, reading } of SCENARIOS.flatMap(({ steps }) => steps)) {
+    t.is(action === 'read', reading !== undefined, row);
   }
 });
 

@@ -21,6 +21,34 @@ const isTalkative = process.argv.includes('--verbose');
 const kinds = PLACE_KINDS.filter(({ name, canBeKilled }) =>
   wanted === undefined ? canBeKilled : wanted.some((word) => name.startsWith(word)),
 );
+/** A machine that is busy with other things misses many moments; then there are further ones. */
+const MOST_ROUNDS = 4;
+
+async function isKindGood(kind: (typeof kinds)[number]): Promise<boolean> {
+  let interrupted = 0;
+  for (let round = 0; round < MOST_ROUNDS; round++) {
+    const startedMs = performance.now();
+    const { complaints, interruptedCount, survivedCount } = await sweepRemote({
+      kind,
+      victims: ['client', 'server'],
+      pointCount,
+      seed: seed + round,
+      ...(isTalkative ? { log: console.log } : {}),
+    });
+    const seconds = Math.round((performance.now() - startedMs) / 1000);
+    console.log(
+      `${kind.name}: ${interruptedCount} of ${4 * pointCount} runs interrupted, ` +
+        `${survivedCount} of them went on, ${complaints.length} complaints, ${seconds} s`,
+    );
+    for (const complaint of complaints) console.log(`  ${complaint}`);
+    if (complaints.length > 0) return false;
+    interrupted += interruptedCount;
+    // Interrupting nothing proves nothing.
+    if (interrupted >= 2 * pointCount) return true;
+  }
+  return false;
+}
+
 console.log(`seed ${seed}, ${pointCount} points of each`);
 let [passed, failed] = [0, 0];
 for (const kind of kinds) {
@@ -30,23 +58,7 @@ for (const kind of kinds) {
     failed++;
     continue;
   }
-  const startedMs = performance.now();
-  const { complaints, interruptedCount, survivedCount } = await sweepRemote({
-    kind,
-    victims: ['client', 'server'],
-    pointCount,
-    seed,
-    ...(isTalkative ? { log: console.log } : {}),
-  });
-  const seconds = Math.round((performance.now() - startedMs) / 1000);
-  console.log(
-    `${kind.name}: ${interruptedCount} of ${4 * pointCount} runs interrupted, ` +
-      `${survivedCount} of them went on, ${complaints.length} complaints, ${seconds} s`,
-  );
-  for (const complaint of complaints) console.log(`  ${complaint}`);
-  // Interrupting nothing proves nothing.
-  const isGood = complaints.length === 0 && interruptedCount >= 2 * pointCount;
-  if (isGood) passed++;
+  if (await isKindGood(kind)) passed++;
   else failed++;
 }
 console.log(`${passed} passed, ${failed} failed`);

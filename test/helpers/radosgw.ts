@@ -35,7 +35,8 @@ export const GATEWAY_COMMANDS = [
   'setpriv',
 ];
 const KEEPER = join(import.meta.dirname, 'radosgw-keeper.mjs');
-const START_MS = 120_000;
+/** Longer than all attempts of the keeper take. */
+const START_MS = 200_000;
 const POLL_MS = 50;
 /** In the kernel's own name space: goes away with the process that listens. */
 const SOCKET = `casync-radosgw-${createHash('sha256')

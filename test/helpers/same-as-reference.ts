@@ -6,6 +6,7 @@ import { cpus } from 'node:os';
 import type { ExecutionContext } from 'ava';
 import { requirement } from './requirements.ts';
 import { CASYNC, type RunOptions, type RunResult, runCasync, runReference } from './run-casync.ts';
+import { turns } from './turns.ts';
 
 export interface Outcome {
   readonly status: number | undefined;
@@ -22,19 +23,7 @@ const CLEAN = {
   POSIXLY_CORRECT: undefined,
 };
 
-let running = 0;
-const waiting: (() => void)[] = [];
-
-async function inTurn<T>(work: () => Promise<T>): Promise<T> {
-  if (running >= cpus().length) await new Promise<void>((resolve) => waiting.push(resolve));
-  running += 1;
-  try {
-    return await work();
-  } finally {
-    running -= 1;
-    waiting.shift()?.();
-  }
-}
+const inTurn = turns(cpus().length);
 
 function outcomeOf({ status, stdout, stderr }: RunResult): Outcome {
   return { status, stdout: stdout.toString(), stderr: stderr.toString() };

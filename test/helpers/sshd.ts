@@ -32,7 +32,7 @@ export interface SshServer {
 }
 
 export interface SshServerOptions {
-  /** Set for the commands that are run there. */
+  /** Set for the commands that are run there, whose home is an empty folder. */
   readonly environment?: Readonly<Record<string, string>>;
   /** Further lines of sshd_config, before all others: the first one that says something counts. */
   readonly configuration?: readonly string[];
@@ -98,7 +98,10 @@ function startSshd(file: string): Promise<ServerProcess> {
 function writeServerConfig(folder: string, port: number, options: SshServerOptions): string {
   const { environment = {}, configuration = [] } = options;
   const path = join(folder, 'sshd_config');
-  const variables = Object.entries(environment).map(([name, value]) => `"${name}=${value}"`);
+  // What the user's own start-up files of shells do shall not matter: bash reads them here, too.
+  const home = join(folder, 'home');
+  mkdirSync(home, { recursive: true });
+  const variables = Object.entries({ HOME: home, ...environment });
   const lines = [
     ...configuration,
     `Port ${port}`,
@@ -115,7 +118,7 @@ function writeServerConfig(folder: string, port: number, options: SshServerOptio
     'MaxSessions 1000',
     'LogLevel INFO',
     'Subsystem sftp internal-sftp',
-    ...(variables.length === 0 ? [] : [`SetEnv ${variables.join(' ')}`]),
+    `SetEnv ${variables.map(([name, value]) => `"${name}=${value}"`).join(' ')}`,
   ];
   writeFileSync(path, `${lines.join('\n')}\n`);
   return path;
