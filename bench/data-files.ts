@@ -7,6 +7,7 @@ import {
   copyFileSync,
   existsSync,
   lchownSync,
+  linkSync,
   lstatSync,
   lutimesSync,
   mkdirSync,
@@ -15,12 +16,13 @@ import {
   renameSync,
   rmSync,
   type Stats,
+  statSync,
   symlinkSync,
   truncateSync,
   writeFileSync,
   writeSync,
 } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { setImmediate as breathe } from 'node:timers/promises';
 import { findInPath } from './contestants.ts';
 import { BLOCK_BYTES, noiseSource, piecesOf, scaled, writeBlob } from './data-blobs.ts';
@@ -241,6 +243,13 @@ function concatenate(folder: string, size: number, { path, signal }: BuildContex
     }
     while (written < size) append(Buffer.alloc(Math.min(ZERO_RUN, size - written)));
   });
+}
+
+/** A folder with another data set in it, which takes no room of its own. */
+export async function makeFolderOf({ path, from }: BuildContext): Promise<Built> {
+  mkdirSync(path);
+  linkSync(from, join(path, basename(from)));
+  return { bytes: statSync(from).size, entries: 2 };
 }
 
 export async function makeTinyFiles({ path, scale, signal }: BuildContext): Promise<Built> {

@@ -15,7 +15,7 @@ import {
   makeSmall,
   makeZeros,
 } from './data-blobs.ts';
-import { makeImage, makeTinyFiles, makeTree } from './data-files.ts';
+import { makeFolderOf, makeImage, makeTinyFiles, makeTree } from './data-files.ts';
 import type { BuildContext, Built } from './recipe.ts';
 import type { DataSetFacts } from './result.ts';
 
@@ -31,7 +31,8 @@ export type DataSetName =
   | 'small'
   | 'image-64M'
   | 'image-256M'
-  | 'image-4G';
+  | 'image-4G'
+  | 'image-folder';
 
 export interface DataSet {
   /** Folder that holds nothing but the input. */
@@ -79,6 +80,11 @@ const RECIPES: Readonly<Record<DataSetName, Recipe>> = {
     title: 'the image, and thrice with its bytes exchanged one for another',
     from: 'image',
     build: makeMultiple(4),
+  },
+  'image-folder': {
+    title: 'a folder that holds the image',
+    from: 'image',
+    build: makeFolderOf,
   },
 };
 

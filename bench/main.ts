@@ -11,9 +11,11 @@ import { judge, readFloors, type Verdict } from './floors.ts';
 import { allowedProcessors, chooseFolder, describeMachine, fileSystemOf } from './machine.ts';
 import { chooseMeter, measure } from './measure.ts';
 import { type BenchOptions, HELP, parseOptions } from './options.ts';
+import { READINGS } from './readings.ts';
 import { type BenchResult, type DataSetFacts, failuresOf, type RowResult } from './result.ts';
 import { allScenarios, type Scenario, selectScenarios } from './rows.ts';
 import { drawScaling } from './scaling.ts';
+import { lackedBy } from './served.ts';
 import { canServe, createServers, type Servers } from './servers.ts';
 import { report, verdictTable } from './table.ts';
 import { runScenario } from './turns.ts';
@@ -111,12 +113,20 @@ async function settle(folder: string, fileSystem: string, signal: AbortSignal): 
   await measure({ words: ['sync', '-f', folder] }, { meter: chooseMeter(), scratch, signal });
 }
 
+/** Whether this machine has all that the scenario needs. */
+function isPossible({ cores, steps }: Scenario): boolean {
+  if (cores !== undefined && findInPath('taskset') === undefined) return false;
+  const readings = steps.filter(({ reading }) => reading !== undefined);
+  const lacked = readings
+    .map(({ reading }) => reading && lackedBy(READINGS[reading].service))
+    .find((what) => what !== undefined);
+  const names = readings.map(({ row }) => row).join(', ');
+  if (lacked !== undefined) say(`LEFT OUT: ${names}: ${lacked} is missing`);
+  return lacked === undefined && steps.every(({ server }) => !server || canServe(server));
+}
+
 function planOf(options: BenchOptions, signal: AbortSignal): Plan {
-  const scenarios = allScenarios(allowedProcessors().length).filter(
-    ({ cores, steps }) =>
-      (cores === undefined || findInPath('taskset') !== undefined) &&
-      steps.every(({ server }) => server === undefined || canServe(server)),
-  );
+  const scenarios = allScenarios(allowedProcessors().length).filter(isPossible);
   const selected = selectScenarios(scenarios, options.rows);
   const contestants = findContestants({ names: options.peers, paths: options.paths });
   const isLarge = selected.scenarios.flatMap(dataSetsOf).includes('image-4G');

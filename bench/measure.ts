@@ -131,7 +131,8 @@ export function describeCommand({ words }: Command): string {
   return words.map((word) => (/[^\w@%+=:,./-]/.test(word) ? `'${word}'` : word)).join(' ');
 }
 
-function killGroup(child: ChildProcess): void {
+/** Ends a process that was started detached, with all its children. */
+export function killGroup(child: ChildProcess): void {
   if (child.pid === undefined) return;
   try {
     process.kill(-child.pid, 'SIGKILL');
@@ -180,7 +181,8 @@ function peakMemoryBelow(pid: number | undefined): number {
   }
 }
 
-function peakMemoryOf(pid: number): number {
+/** Largest resident memory so far of a process, or of one below it. */
+export function peakMemoryOf(pid: number): number {
   const status = readFileSync(`/proc/${pid}/status`, 'ascii');
   const kibibytes = Number(/^VmHWM:\s*(\d+) kB$/m.exec(status)?.[1] ?? 0);
   return Math.max(kibibytes * 1024, peakMemoryBelow(pid));

@@ -28,7 +28,8 @@ export const HELP = `Usage: npm run bench -- [OPTION...]
 
 Compares whole commands of this project with casync, desync, zstd, tar, borg and restic, those of
 them that are installed. An hour with all of them. Without 14 GiB of free memory it uses the disk.
-What was made is compared with the input and among programs; what is wrong fails the run.
+What was made is compared with the input and among programs; what is wrong fails the run. Rows of
+mounts need /dev/fuse, and root or fusermount3; those of block devices libnbd.
 
   --rounds=5             Measured rounds
   --warmup=1             Rounds before them that are not measured

@@ -9,6 +9,15 @@ import type { Command } from './measure.ts';
 
 export type Kind = 'blob' | 'tree';
 
+export type ServiceKind = 'mount' | 'nbd';
+
+/** Where something is given away. */
+export interface Service {
+  readonly kind: ServiceKind;
+  /** Mount point, a folder that is there; or path of the socket. */
+  readonly path: string;
+}
+
 /** The folder that one contestant works in. */
 export interface Place {
   /** Stores, indexes and caches: everything that later commands build on, and nothing else. */
@@ -55,6 +64,8 @@ export interface Peer {
   result(job: Job): string;
   /** Its extract only reads: there is no result to check. */
   readonly hasNoResult?: boolean;
+  /** Gives away what a make has made, until it is ended. */
+  serve?(path: string, job: Job, place: Place, service: Service): Command;
   /** An index that must be the same as the indexes of the others, from this offset on. */
   index?(
     job: Job,
@@ -105,6 +116,14 @@ function casyncLike(
         outputPath(job, place),
       ],
     }),
+    serve: (path, job, place, service) => {
+      const index = indexPath(job, place);
+      const words =
+        service.kind === 'mount'
+          ? ['mount', index, service.path]
+          : [`--socket=${service.path}`, 'serve-nbd', index];
+      return { words: [...program(path), ...options(place), ...words] };
+    },
     result: ({ name: input }) => input,
     index: (job, place) => ({ path: indexPath(job, place), fromOffset: 0 }),
   };
@@ -269,6 +288,26 @@ const download: Peer = {
   hasNoResult: true,
 };
 
+/** Gives away the file itself: what the protocol costs. */
+const qemuNbd: Peer = {
+  name: 'qemu-nbd',
+  note: 'the file itself as a block device; no chunks, nothing to decompress or to verify',
+  kinds: ['blob'],
+  hasStore: false,
+  folders: [],
+  // Nothing is to be made: no step asks for it.
+  make: () => ({ words: ['false'] }),
+  extract: () => ({ words: ['false'] }),
+  hasNoResult: true,
+  serve: (path, job, _place, service) => ({
+    words: [
+      ...[path, '--read-only', '--persistent', '--shared=16', '--format=raw'],
+      ...[`--socket=${service.path}`, inputPath(job)],
+    ],
+  }),
+  result: ({ name }) => name,
+};
+
 /** All contestants, in the order of the report. */
 export const PEERS: readonly Peer[] = [
   ours,
@@ -289,4 +328,5 @@ export const PEERS: readonly Peer[] = [
   borg,
   restic,
   download,
+  qemuNbd,
 ];

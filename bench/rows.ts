@@ -4,13 +4,15 @@
  */
 import type { DataSetName } from './data-sets.ts';
 import type { Kind } from './peers.ts';
+import type { ReadingName } from './readings.ts';
 import type { ServerName } from './servers.ts';
 
 export interface Step {
   /** Stable name of the row. */
   readonly row: string;
   readonly title: string;
-  readonly action: 'make' | 'extract';
+  /** To read something is to serve it anew, and to read that. */
+  readonly action: 'make' | 'extract' | 'read';
   readonly snapshot: string;
   readonly dataSet: DataSetName;
   /**
@@ -26,6 +28,8 @@ export interface Step {
   };
   /** The store is reached through this server; else it is a folder. */
   readonly server?: ServerName;
+  /** With the action `read`: how. */
+  readonly reading?: ReadingName;
   /** Only these contestants take it. */
   readonly only?: readonly string[];
 }
@@ -129,6 +133,8 @@ function allThree(id: string, kind: Kind, dataSet: DataSetName, title: string): 
   return { id, kind, steps };
 }
 
+/** Have a mount. */
+const MOUNTERS = ['ours', 'casync'];
 /** Can write to stores over HTTP, and does not ask for one chunk after the other. */
 const UPLOADERS = ['ours', 'ours-nosync', 'desync'];
 /** Those who speak S3, and a plain download of the same objects. */
@@ -190,6 +196,48 @@ function remote(): readonly Scenario[] {
   ];
 }
 
+/** Mounted file systems and block devices: fresh ones, in the caches of which nothing is yet. */
+function served(): readonly Scenario[] {
+  const file = make('mount', 'image-folder', 'folder with the 1 GiB image, to be mounted');
+  const tree = make('mount-tree', 'tree', 'real tree, to be mounted');
+  const image = make('nbd', 'image', '1 GiB image, to be a block device');
+  const read = (step: Step, row: string, reading: ReadingName, title: string): Step => {
+    return { ...step, row, reading, title, action: 'read', store: 'left' };
+  };
+  const ofMount = 'of a fresh mount (its start is not measured)';
+  return [
+    {
+      id: 'mount',
+      kind: 'tree',
+      only: MOUNTERS,
+      steps: [
+        { ...file, row: 'mount-store' },
+        read(file, 'mount-read', 'sequential', `1 GiB file ${ofMount}: read from begin to end`),
+        read(file, 'mount-readers', 'parallel', `1 GiB file ${ofMount}: 8 readers of 8 parts`),
+        read(file, 'mount-random', 'random', `1 GiB file ${ofMount}: 8 readers, 16,000 x 4 KiB`),
+      ],
+    },
+    {
+      id: 'mount-tree',
+      kind: 'tree',
+      only: MOUNTERS,
+      steps: [
+        { ...tree, row: 'mount-tree-store' },
+        read(tree, 'mount-find', 'names', `real tree ${ofMount}: find`),
+      ],
+    },
+    {
+      id: 'nbd',
+      kind: 'blob',
+      only: ['ours', 'qemu-nbd'],
+      steps: [
+        { ...image, row: 'nbd-store', only: ['ours'] },
+        read(image, 'nbd-copy', 'copy', '1 GiB image as a block device: nbdcopy to nowhere'),
+      ],
+    },
+  ];
+}
+
 /** 1, 2, 4 and so on, and all of them. */
 function coreCounts(available: number): readonly number[] {
   const counts: number[] = [];
@@ -229,6 +277,7 @@ export function allScenarios(cores: number): readonly Scenario[] {
       only: CHUNKERS,
     })),
     ...remote(),
+    ...served(),
   ];
 }
 

@@ -14,6 +14,7 @@ const OURS = 'ours';
 const RIVALS = ['casync', 'desync'];
 export const SYNCING =
   'Ours, borg and restic sync what they have stored; casync, desync, zstd and tar never do.';
+const SERVED = 'Of mounts and block devices: of the process that serves, not of who reads.';
 const MEBIBYTE = 1024 ** 2;
 
 export function report(result: BenchResult, verdicts: readonly Verdict[] | undefined): string {
@@ -33,10 +34,10 @@ export function report(result: BenchResult, verdicts: readonly Verdict[] | undef
       ]),
     ),
     '## CPU time in seconds',
-    'Median of user and system time, with threads and child processes.',
+    `Median of user and system time, with threads and child processes. ${SERVED}`,
     quantityTable(result, names, 'cpu', ({ median }) => digits(median)),
     '## Peak memory in MiB',
-    'The largest of all rounds, of the largest process with its threads.',
+    `The largest of all rounds, of the largest process with its threads. ${SERVED}`,
     quantityTable(result, names, 'memory', ({ max }) => `${Math.round(max / MEBIBYTE)}`),
     '## Rows and data',
     list(result.rows.map(({ id, title, dataSet }) => `${id}: ${title} (${dataSet})`)),

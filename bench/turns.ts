@@ -10,8 +10,10 @@ import type { Contestant } from './contestants.ts';
 import type { DataSet, DataSetName } from './data-sets.ts';
 import { type Command, describeCommand, type Meter, measure } from './measure.ts';
 import type { Job, Peer, Place } from './peers.ts';
+import { READINGS } from './readings.ts';
 import type { Measurement, RowResult, Sample, Usage } from './result.ts';
 import type { Scenario, Step } from './rows.ts';
+import { locatorOf, startServing } from './served.ts';
 import type { ServedStore, ServerName, Servers } from './servers.ts';
 import { orderOfRound } from './statistics.ts';
 import { compareIndexes, findDifference, type IndexComparison } from './verify.ts';
@@ -170,6 +172,7 @@ function canExtract({ cannotExtract }: Scenario, name: string): boolean {
 function canTake(scenario: Scenario, { peer }: Contestant, step: Step): boolean {
   if (step.only !== undefined && !step.only.includes(peer.name)) return false;
   if (step.action === 'extract') return canExtract(scenario, peer.name);
+  if (step.action === 'read') return peer.serve !== undefined;
   return peer.hasStore || step.store === 'empty';
 }
 
@@ -191,6 +194,7 @@ async function takeStep(turn: Turn, step: Step): Promise<void> {
     await extractAndCheck(turn, step, (command, usage) => turn.onSample(step, command, usage));
     return;
   }
+  if (step.action === 'read') return await serveAndRead(turn, step);
   if (step.store === 'empty') await newState(turn);
   if (step.store === 'first') await copyState(turn, savedState(turn), turn.place.state);
   const place = await placeOfStep(turn, step);
@@ -200,9 +204,9 @@ async function takeStep(turn: Turn, step: Step): Promise<void> {
   const index = peer.index?.(job, place);
   const wrong = index && turn.indexes.check(`${job.folder}/${job.name}`, index, peer.name);
   if (wrong !== undefined) throw new Error(wrong);
-  // Where no step extracts this, the first turn does: a store can be wrong behind a good index.
+  // Where no step extracts or reads this, the first turn does: a store can be wrong behind a good index.
   const isExtracted = turn.scenario.steps.some(
-    ({ action, snapshot }) => action === 'extract' && snapshot === step.snapshot,
+    ({ action, snapshot }) => action !== 'make' && snapshot === step.snapshot,
   );
   const isCheckable = turn.isFirst && !isExtracted && canExtract(turn.scenario, peer.name);
   if (isCheckable) await extractAndCheck(turn, step, () => {});
@@ -231,6 +235,46 @@ async function extractAndCheck(
   if (difference !== undefined) throw new Error(difference);
   rmSync(place.output, { recursive: true, force: true });
   onUsage(command, usage);
+}
+
+/** Only what is read is timed; the rest of the usage is that of the process that serves. */
+async function serveAndRead(turn: Turn, step: Step): Promise<void> {
+  const { contestant, options, place } = turn;
+  const { peer, facts } = contestant;
+  const reading = step.reading && READINGS[step.reading];
+  if (reading === undefined || peer.serve === undefined) return;
+  const job = jobOf(turn, step);
+  const results = join(options.folder, 'results');
+  const path = join(options.folder, 'served');
+  for (const folder of [results, path]) rmSync(folder, { recursive: true, force: true });
+  mkdirSync(results);
+  if (reading.service === 'mount') mkdirSync(path);
+  const service = { kind: reading.service, path };
+  const input = join(job.folder, job.name);
+  const readPlace = { served: locatorOf(service), input, results };
+  const command = completed(turn, peer.serve(facts.path, job, place, service), step);
+  await options.settle();
+  const serving = await startServing(command, service, measureOptions(turn));
+  let usage: Usage;
+  try {
+    const before = serving.usage();
+    const read = completed(turn, reading.read(readPlace));
+    const { wallSeconds } = await measure(read, measureOptions(turn));
+    const after = serving.usage();
+    await measure(completed(turn, reading.check(readPlace)), measureOptions(turn));
+    usage = {
+      wallSeconds,
+      userSeconds: after.userSeconds - before.userSeconds,
+      systemSeconds: after.systemSeconds - before.systemSeconds,
+      peakMemoryBytes: after.peakMemoryBytes,
+    };
+  } catch (error) {
+    // What it has to say of its end counts less.
+    await serving.stop().catch(() => {});
+    throw error;
+  }
+  await serving.stop();
+  turn.onSample(step, command, usage);
 }
 
 function jobOf({ scenario, dataSets, options }: Turn, step: Step): Job {
