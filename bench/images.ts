@@ -10,17 +10,18 @@ import { parseArgs } from 'node:util';
 import { parseSize } from '../formats/size.ts';
 import { writeImagePair } from '../test/helpers/image-pair.ts';
 import { findInPath } from './contestants.ts';
+import { imageTasks } from './images-rows.ts';
+import { type ImageRow, type ImageSample, imageTable } from './images-table.ts';
 import {
   bytesOf,
   type ImageContestant,
   type ImagePlace,
   type ImageTask,
-  imageTasks,
   movedBytes,
-} from './images-rows.ts';
-import { type ImageRow, type ImageSample, imageTable } from './images-table.ts';
+} from './images-task.ts';
 import { chooseFolder, describeMachine } from './machine.ts';
 import { type Command, chooseMeter, describeCommand, measure } from './measure.ts';
+import { numberOf, runProgram, say, wordsOf } from './program.ts';
 
 const OURS = resolve(import.meta.dirname, '../cli/casync.cjs');
 /** Runs a command, and tells what its system calls and those of its children have moved. */
@@ -52,8 +53,8 @@ function readOptions(): Options | undefined {
   const { values } = parseArgs({
     options: {
       size: { type: 'string', default: '1G' },
-      pages: { type: 'string', default: '2600' },
-      rounds: { type: 'string', default: '3' },
+      pages: { type: 'string' },
+      rounds: { type: 'string' },
       tasks: { type: 'string' },
       programs: { type: 'string' },
       work: { type: 'string' },
@@ -63,18 +64,22 @@ function readOptions(): Options | undefined {
   });
   if (values.help === true) return undefined;
   return {
-    size: parseSize(values.size),
-    pages: Number(values.pages),
-    rounds: Math.max(1, Number(values.rounds)),
-    tasks: values.tasks?.split(','),
-    programs: values.programs?.split(','),
+    size: byteCountOf(values.size),
+    pages: numberOf('pages', values.pages, { usual: 2600, least: 0, isWhole: true }),
+    rounds: numberOf('rounds', values.rounds, { usual: 3, least: 1, isWhole: true }),
+    tasks: wordsOf(values.tasks),
+    programs: wordsOf(values.programs),
     work: values.work,
     out: values.out,
   };
 }
 
-function say(line: string): void {
-  process.stderr.write(`${line}\n`);
+function byteCountOf(word: string): number {
+  try {
+    return parseSize(word);
+  } catch {
+    throw new Error(`--size=${word}: wanted are bytes, with K, M, G or T behind them or without`);
+  }
 }
 
 function run({ words, cwd, env }: Command): void {
@@ -213,4 +218,4 @@ async function main(): Promise<number> {
   }
 }
 
-process.exitCode = await main();
+await runProgram('bench:images', main);

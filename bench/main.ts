@@ -11,6 +11,7 @@ import { judge, readFloors, type Verdict } from './floors.ts';
 import { allowedProcessors, chooseFolder, describeMachine, fileSystemOf } from './machine.ts';
 import { chooseMeter, measure } from './measure.ts';
 import { type BenchOptions, HELP, parseOptions } from './options.ts';
+import { runProgram, say } from './program.ts';
 import { READINGS } from './readings.ts';
 import { type BenchResult, type DataSetFacts, failuresOf, type RowResult } from './result.ts';
 import { allScenarios, type Scenario, selectScenarios } from './rows.ts';
@@ -23,13 +24,7 @@ import { runScenario } from './turns.ts';
 const RESULTS = join(import.meta.dirname, 'results');
 /** Largest sum of inputs, stores and outputs at one time, with rows of 4 GiB and without. */
 const NEEDED_BYTES = { withLarge: 12 * 1024 ** 3, without: 7 * 1024 ** 3 };
-const STATUS_INTERRUPTED = 130;
 const BUSY_LOAD = 0.7;
-
-/** Progress, beside the report on standard output. */
-function say(line: string): void {
-  process.stderr.write(`${line}\n`);
-}
 
 interface Plan {
   readonly options: BenchOptions;
@@ -210,10 +205,4 @@ async function main(): Promise<number> {
   return failures.length === 0 && verdicts.every(({ state }) => state !== 'MISS') ? 0 : 1;
 }
 
-try {
-  process.exitCode = await main();
-} catch (error) {
-  const isInterrupt = error instanceof Error && error.name === 'AbortError';
-  say(`bench: ${error instanceof Error ? error.message : error}`);
-  process.exitCode = isInterrupt ? STATUS_INTERRUPTED : 2;
-}
+await runProgram('bench', main);

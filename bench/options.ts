@@ -1,5 +1,6 @@
 /** The command line of `npm run bench`. Used by main.ts. */
 import { parseArgs } from 'node:util';
+import { numberOf, wordsOf } from './program.ts';
 
 export interface BenchOptions {
   readonly rounds: number;
@@ -75,8 +76,8 @@ export function parseOptions(words: readonly string[]): BenchOptions {
     rounds: numberOf('rounds', values.rounds, { usual: usual.rounds, least: 1, isWhole: true }),
     warmUps: numberOf('warmup', values.warmup, { usual: usual.warmUps, least: 0, isWhole: true }),
     scale: numberOf('scale', values.scale, { usual: usual.scale, least: 0.001, isWhole: false }),
-    rows: values.rows === undefined ? undefined : wordsOf(values.rows),
-    peers: values.peers === undefined ? undefined : wordsOf(values.peers),
+    rows: wordsOf(values.rows),
+    peers: wordsOf(values.peers),
     paths: Object.fromEntries((values.peer ?? []).map(parsePeer)),
     work: values.work,
     keepData: values.keep === true,
@@ -93,22 +94,6 @@ export function parseOptions(words: readonly string[]): BenchOptions {
     throw new Error('--check needs data of full size: no --scale, no --quick');
   }
   return options;
-}
-
-function wordsOf(list: string): readonly string[] {
-  return list.split(',').filter((word) => word !== '');
-}
-
-function numberOf(
-  name: string,
-  word: string | undefined,
-  rule: { readonly usual: number; readonly least: number; readonly isWhole: boolean },
-): number {
-  if (word === undefined) return rule.usual;
-  const value = Number(word);
-  const isGood = value >= rule.least && (!rule.isWhole || Number.isInteger(value));
-  if (word !== '' && isGood && Number.isFinite(value)) return value;
-  throw new Error(`--${name}=${word}: wanted is a number of ${rule.least} or more`);
 }
 
 function parsePeer(word: string): readonly [string, string] {
