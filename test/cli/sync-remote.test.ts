@@ -84,16 +84,15 @@ test('the other direction costs the same', async (t) => {
   t.true(unchanged.there + unchanged.back <= 4096);
 });
 
-test('a slow connection costs ten round trips at most', async (t) => {
+test('ten round trips are enough', async (t) => {
   const folder = folderFor(t);
   const { a, b } = pairIn(folder);
   writeFileSync(join(folder, 'd.img'), readFileSync(a));
   await runRelayed(folder, [a, IMAGE]);
-  const quick = await runRelayed(folder, [b, IMAGE]);
-  const slow = await runRelayed(folder, [a, IMAGE], { delayMs: 200 });
-  t.is(slow.statistics?.images[0].comparison, 'levels');
-  equal(t, a, join(folder, 'd.img'));
-  t.true(slow.elapsedMs - quick.elapsedMs < 10 * 2 * 200);
+  const { statistics, roundTrips } = await runRelayed(folder, [b, IMAGE], { delayMs: 20 });
+  t.is(statistics?.images[0].comparison, 'levels');
+  equal(t, b, join(folder, 'd.img'));
+  t.true(roundTrips <= 10, `${roundTrips}`);
 });
 
 test('a connection that is cut fails on both sides, and the next run goes on from there', async (t) => {

@@ -1,6 +1,7 @@
 /**
  * In the place of ssh: runs the words for the other machine here, and delays, counts or cuts what is
  * said. RELAY is JSON: {folder, report, delayMs?, cutAfter?}; cutAfter counts bytes to the far side.
+ * Of the round trips at most so many depend on each other as what was said had heard before.
  */
 import { spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
@@ -11,7 +12,9 @@ const far = spawn('sh', ['-c', words.join(' ')], {
   cwd: folder,
   stdio: ['pipe', 'pipe', 'inherit'],
 });
-const counts = { there: 0, back: 0 };
+const counts = { there: 0, back: 0, roundTrips: 0 };
+/** Round trips before the last words that have come to each side. */
+const heard = { far: 0, near: 0 };
 let isCut = false;
 
 function cut() {
@@ -34,13 +37,20 @@ process.stdin.on('data', (bytes) => {
   if (isCut) return;
   const part = bytes.subarray(0, cutAfter - counts.there);
   counts.there += part.length;
-  later(() => give(far.stdin, part));
+  const before = heard.near;
+  later(() => {
+    heard.far = before;
+    give(far.stdin, part);
+  });
   if (counts.there >= cutAfter) later(cut);
 });
 process.stdin.on('end', () => later(() => far.stdin.end()));
 far.stdout.on('data', (bytes) => {
   counts.back += bytes.length;
+  counts.roundTrips = heard.far + 1;
+  const before = counts.roundTrips;
   later(() => {
+    heard.near = before;
     if (!isCut) give(process.stdout, bytes);
   });
 });

@@ -20,9 +20,10 @@ export interface RelayedRun {
   /** Bytes on the wire. */
   readonly there: number;
   readonly back: number;
+  /** At most so many waited for each other. */
+  readonly roundTrips: number;
   /** What `--stats=json` has said; undefined if the run failed. */
   readonly statistics: Statistics | undefined;
-  readonly elapsedMs: number;
 }
 
 interface Statistics {
@@ -42,13 +43,11 @@ export async function runRelayed(
   const report = join(folder, 'relay.json');
   const ssh = writeScript(folder, 'relay', [`exec '${process.execPath}' '${PROGRAM}' "$@"`]);
   const casync = writeScript(folder, 'far-casync', [`exec '${process.execPath}' '${CASYNC}' "$@"`]);
-  const started = performance.now();
   const result = await runCasync(
     ['sync', '--stats=json', `--ssh=${ssh}`, `--remote-path=${casync}`, ...words],
     { cwd: folder, env: { RELAY: JSON.stringify({ folder, report, ...options }) } },
   );
-  const elapsedMs = performance.now() - started;
   const said = result.stderr.toString().trim().split('\n').at(-1) ?? '';
   const statistics = result.status === 0 ? (JSON.parse(said) as Statistics) : undefined;
-  return { result, ...JSON.parse(readFileSync(report, 'utf8')), statistics, elapsedMs };
+  return { result, ...JSON.parse(readFileSync(report, 'utf8')), statistics };
 }
