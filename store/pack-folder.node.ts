@@ -4,7 +4,7 @@
  */
 import * as fs from 'node:fs';
 import { type ChunkId, writeChunkId } from '../formats/chunk-id.ts';
-import { isCasError } from '../formats/errors.ts';
+import { about, isCasError } from '../formats/errors.ts';
 import {
   decodePackHeader,
   decodePackTrailer,
@@ -186,9 +186,7 @@ export class PackFolder implements StoredChunkSource {
       try {
         this.#packs.push(new OpenedPack(path));
       } catch (error) {
-        if (!isCasError(error)) throw error;
-        // Others have what is asked for, mostly; who does not find it is told.
-        this.#failures.set(path, `${path}: ${error.reason}`);
+        this.#passOver(path, error);
       }
     }
   }
@@ -228,11 +226,16 @@ export class PackFolder implements StoredChunkSource {
       if (reader.isWorthKeeping) this.#keepIndex(number);
       return entry;
     } catch (error) {
-      if (!isCasError(error)) throw error;
-      const reason = error.code === 'FORMAT' ? error.message : error.reason;
-      this.#failures.set(path, `${path}: ${reason}`);
+      this.#passOver(path, error);
       return undefined;
     }
+  }
+
+  /** Others have what is asked for, mostly; who does not find it is told. */
+  #passOver(path: string, error: unknown): void {
+    const failure = about(path, error);
+    if (!isCasError(failure)) throw failure;
+    this.#failures.set(path, failure.message);
   }
 
   #findAgain(id: Uint8Array): Found | undefined {

@@ -65,6 +65,6 @@ test('a pack whose index cannot be read is passed over, and told of for what nob
   t.true(packs.has(ofB));
   await t.throwsAsync(packs.getStored(ofA, { maxSize: 10 }), {
     code: 'CHUNK_DAMAGED',
-    message: /\.capack: the file ends at byte/,
+    message: /\.capack: read: the file ends at byte/,
   });
 });
