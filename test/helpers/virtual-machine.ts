@@ -169,7 +169,7 @@ export async function runMachine(files: MachineFiles, options: MachineOptions): 
 }
 
 function emulate(image: string, initramfs: string, timeoutMs: number): Promise<string> {
-  const machine = ['-machine', 'pc', '-accel', 'tcg,thread=multi', '-cpu', 'max', '-smp', '2'];
+  const machine = ['-machine', 'pc', '-accel', 'tcg,thread=multi', '-cpu', 'Nehalem', '-smp', '1'];
   const rest = ['-m', '1536', '-nic', 'none', '-display', 'none', '-monitor', 'none', '-no-reboot'];
   const append = 'console=ttyS0 quiet loglevel=1 panic=-1 random.trust_cpu=on mitigations=off';
   const boot = ['-kernel', image, '-initrd', initramfs, '-append', append, '-serial', 'stdio'];
