@@ -37,19 +37,17 @@ export interface ImageTask {
   readonly contestants: readonly ImageContestant[];
 }
 
-const BORG = { BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK: 'yes' } as const;
 /** Makes commands that run in a folder and know nothing of the user's own settings. */
-export function command(cwd: string, env: Readonly<Record<string, string>> = {}) {
-  const all = {
+export function command(cwd: string) {
+  const env = {
     ...(process.env as Record<string, string>),
     HOME: cwd,
     XDG_CONFIG_HOME: join(cwd, '.config'),
     XDG_STATE_HOME: join(cwd, '.state'),
     RESTIC_PASSWORD: 'bench',
-    ...BORG,
-    ...env,
+    BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK: 'yes',
   };
-  return (...words: readonly string[]): Command => ({ words, cwd, env: all });
+  return (...words: readonly string[]): Command => ({ words, cwd, env });
 }
 
 /** Bytes of files and of all files in folders; those that are not there have none. */

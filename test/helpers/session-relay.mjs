@@ -1,7 +1,8 @@
 /**
  * In the place of ssh: runs the words for the other machine here, and delays, counts or cuts what is
  * said. RELAY is JSON: {folder, report, delayMs?, cutAfter?}; cutAfter counts bytes to the far side.
- * Of the round trips at most so many depend on each other as what was said had heard before.
+ * Round trips that depend on each other are told in the report: words may be answers only to what had come
+ * before them.
  */
 import { spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
