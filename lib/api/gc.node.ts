@@ -30,7 +30,7 @@ export interface GcOptions
     Pick<StoreOptions, 'store' | 'suffix'> {
   /**
    * Locators of all indexes whose chunks shall stay, besides those of versions in chains of the store; at
-   * least one if it has none. One of a place elsewhere that ends
+   * least one if it has none. Without any, chunks outside of packs stay. One of a place elsewhere that ends
    * with a slash means all indexes directly in that folder, as they are when nobody makes any.
    */
   readonly indexes: readonly string[];
@@ -134,6 +134,7 @@ class Collection {
     onEvent?.({ kind: 'usage', ...usage });
     const swept = await this.#store.sweep(this.#live, {
       suffixes: [...new Set([COMPRESSED_SUFFIX, suffix ?? COMPRESSED_SUFFIX])],
+      onlyPacked: this.#options.indexes.length === 0,
       dryRun,
       confirm: async () => this.#lease?.confirmRecent(),
       ...(signal ? { signal } : {}),

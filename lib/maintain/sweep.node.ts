@@ -36,6 +36,8 @@ export type SweepEvent =
 export interface SweepOptions {
   /** Of compressed chunks. */
   readonly suffixes: readonly string[];
+  /** Chunks in packs alone are removed: those with files of their own are no version's, and nobody has said whose. */
+  readonly onlyPacked: boolean;
   /** Only say what would be removed. */
   readonly dryRun: boolean;
   /** Rejects if nothing may be removed any more. Called before each removal. */
@@ -138,6 +140,7 @@ class Sweep {
       this.#options.onEvent?.({ kind: 'unnamed', name });
       return false;
     }
+    if (this.#options.onlyPacked) return false;
     writeChunkId(id, this.#id, 0);
     return !this.#live.has(this.#id);
   }

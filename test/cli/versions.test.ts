@@ -22,6 +22,13 @@ function same(t: ExecutionContext, cwd: string, a: string, b: string): void {
   t.true(fs.readFileSync(join(cwd, a)).equals(fs.readFileSync(join(cwd, b))), `${a} and ${b}`);
 }
 
+function packedBytes(cwd: string): number {
+  const folder = join(cwd, 's.castr/packs');
+  return fs
+    .readdirSync(folder)
+    .reduce((sum, name) => sum + fs.statSync(join(folder, name)).size, 0);
+}
+
 async function text(cwd: string, ...args: readonly string[]): Promise<string> {
   return (await succeed(runCasync(args, { cwd }))).stdout.toString();
 }
@@ -146,6 +153,28 @@ test('a prune that is killed leaves a good chain', async (t) => {
     (cwd) => ['prune', `--store=${join(cwd, 's.castr')}`, '--name=disk', '--keep-last=1'],
     { old: 'a', new: 'c', newest: 'b' },
   );
+});
+
+test('a gc without an index takes nothing that make has stored, one with an index does', async (t) => {
+  const cwd = imagesIn(t);
+  await text(cwd, 'make', '--store=s.castr', 'a.caibx', 'a');
+  const id = (await text(cwd, 'put', ...CHAIN, '--at=first', 'b')).trim();
+  fs.writeFileSync(join(cwd, 'c'), noise(MIB, 3));
+  await text(cwd, 'put', ...CHAIN, 'c');
+  await text(cwd, 'tag', ...CHAIN, 'first');
+  await text(cwd, 'prune', ...CHAIN, id);
+  const before = packedBytes(cwd);
+  t.regex(await text(cwd, 'gc', '-n', '--store=s.castr'), /^Would remove (?!0 )/m);
+  await text(cwd, 'gc', '--store=s.castr');
+  t.true(packedBytes(cwd) < before / 2, 'the version that was forgotten is gone');
+  await text(cwd, 'extract', '--store=s.castr', 'a.caibx', 'out');
+  same(t, cwd, 'out', 'a');
+  await text(cwd, 'make', '--store=s.castr', 'c.caibx', 'c');
+  await text(cwd, 'gc', '--store=s.castr', 'c.caibx');
+  const lost = await runCasync(['extract', '--store=s.castr', 'a.caibx', 'lost'], { cwd });
+  t.not(lost.status, 0, describeRun(lost));
+  await text(cwd, 'get', ...CHAIN, 'newest');
+  same(t, cwd, 'newest', 'c');
 });
 
 test('a gc that is killed leaves a good store', async (t) => {
