@@ -26,6 +26,9 @@ export interface JobMessage {
   readonly input: unknown;
 }
 
+/** What it says, once, when it can take jobs. */
+export const READY = 'ready';
+
 /** What it answers. */
 export type JobAnswer =
   | { readonly number: number; readonly output: unknown }
@@ -57,6 +60,8 @@ interface Thread {
   readonly begun: Map<number, Waiting>;
   /** For this thread and no other. */
   readonly own: Waiting[];
+  /** It takes jobs: until then others do them, as starting takes as long as many jobs. */
+  isReady: boolean;
 }
 
 function nextTurn(): Promise<void> {
@@ -98,7 +103,7 @@ class ThreadPool<Context extends Closable, Jobs extends JobTable<Context>> imple
     name: Name,
     input: JobInput<Jobs, Name>,
   ): Promise<readonly JobOutput<Jobs, Name>[]> {
-    const onThreads = this.#threads.map(({ own }) => this.#add(own, name, input));
+    const onThreads = this.#readyThreads().map(({ own }) => this.#add(own, name, input));
     const [here, there] = await Promise.all([
       this.#inline.runOnAll(name, input),
       Promise.all(onThreads) as Promise<JobOutput<Jobs, Name>[]>,
@@ -111,7 +116,7 @@ class ThreadPool<Context extends Closable, Jobs extends JobTable<Context>> imple
     this.#dropWaiting(dropped);
     await this.#inline.close();
     if (this.#failure === undefined) {
-      const closing = this.#threads.map(({ own }) => this.#add(own, CLOSE, undefined));
+      const closing = this.#readyThreads().map(({ own }) => this.#add(own, CLOSE, undefined));
       await Promise.allSettled(closing);
     }
     this.#failure ??= dropped;
@@ -132,8 +137,8 @@ class ThreadPool<Context extends Closable, Jobs extends JobTable<Context>> imple
   /** Gives out waiting jobs, to idle threads first. */
   #dispatch(): void {
     for (let most = 1; most <= JOBS_PER_THREAD; most++) {
-      for (const { worker, begun, own } of this.#threads) {
-        if (begun.size >= most) continue;
+      for (const { worker, begun, own, isReady } of this.#threads) {
+        if (begun.size >= most || !isReady) continue;
         const next = own.shift() ?? this.#waiting.shift();
         if (next === undefined) continue;
         begun.set(next.message.number, next);
@@ -157,6 +162,11 @@ class ThreadPool<Context extends Closable, Jobs extends JobTable<Context>> imple
     this.#isHelping = false;
   }
 
+  /** All others have not done anything. */
+  #readyThreads(): readonly Thread[] {
+    return this.#threads.filter(({ isReady }) => isReady);
+  }
+
   #startThread(): Thread {
     const { script, setup } = this.#options;
     const worker = new Worker(script, {
@@ -166,8 +176,14 @@ class ThreadPool<Context extends Closable, Jobs extends JobTable<Context>> imple
       trackUnmanagedFds: false,
       execArgv: [],
     });
-    const thread: Thread = { worker, begun: new Map(), own: [] };
-    worker.on('message', (answer: JobAnswer) => this.#answered(thread, answer));
+    const thread: Thread = { worker, begun: new Map(), own: [], isReady: false };
+    worker.on('message', (message: JobAnswer | typeof READY) => {
+      if (message !== READY) this.#answered(thread, message);
+      else {
+        thread.isReady = true;
+        this.#dispatch();
+      }
+    });
     worker.on('error', (error) => this.#died(thread, error.message));
     worker.on('exit', (code) => this.#died(thread, `ended with status ${code}`));
     return thread;

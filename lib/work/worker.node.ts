@@ -3,7 +3,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { messageOfError } from './error-message.ts';
 import { JobContext, type JobSetup } from './job-context.node.ts';
 import { JOBS } from './jobs.node.ts';
-import { CLOSE, type JobAnswer, type JobMessage } from './pool.node.ts';
+import { CLOSE, type JobAnswer, type JobMessage, READY } from './pool.node.ts';
 import type { Job } from './pool.ts';
 
 const context = new JobContext(workerData as JobSetup);
@@ -23,3 +23,4 @@ let last: Promise<void> = Promise.resolve();
 parentPort?.on('message', (message: JobMessage) => {
   last = last.then(async () => parentPort?.postMessage(await answer(message)));
 });
+parentPort?.postMessage(READY);

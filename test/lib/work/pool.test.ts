@@ -1,9 +1,10 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
 import { CasError } from '../../../formats/errors.ts';
-import { createThreadPool } from '../../../lib/work/pool.node.ts';
+import { createThreadPool, READY } from '../../../lib/work/pool.node.ts';
 import { InlinePool } from '../../../lib/work/pool.ts';
 import { temporaryFolder } from '../../helpers/temporary-folder.ts';
 
@@ -31,7 +32,7 @@ const JOBS = {
 };
 
 const SCRIPT = `
-  const { parentPort } = require('node:worker_threads');
+  const { parentPort, workerData } = require('node:worker_threads');
   const seen = [];
   const jobs = {
     close: () => undefined,
@@ -47,14 +48,15 @@ const SCRIPT = `
       parentPort.postMessage({ number, error: { reason: 'a mistake', stack: 'here' } });
     } else parentPort.postMessage({ number, output: jobs[name](input) });
   });
+  if (!workerData.isSlow) parentPort.postMessage('${READY}');
 `;
 
-function openPool(t: ExecutionContext, threadCount: number) {
+function openPool(t: ExecutionContext, threadCount: number, setup: { isSlow?: boolean } = {}) {
   if (threadCount === 0) return new InlinePool(JOBS, openContext);
   const path = join(temporaryFolder(t), 'script.cjs');
   writeFileSync(path, SCRIPT);
   const script = pathToFileURL(path);
-  const pool = createThreadPool({ threadCount, jobs: JOBS, openContext, script, setup: {} });
+  const pool = createThreadPool({ threadCount, jobs: JOBS, openContext, script, setup });
   pool.start();
   t.teardown(() => pool.close());
   return pool;
@@ -92,9 +94,14 @@ for (const threadCount of [0, 1, 2, 7]) {
   });
 }
 
-test('a job for all runs once on each thread', async (t) => {
+test('a job for all runs once on each thread that is ready', async (t) => {
   const pool = openPool(t, 3);
-  t.deepEqual(await pool.runOnAll('remember', 7), [[7], [7], [7]]);
+  let seen: readonly (readonly number[])[] = [];
+  for (; seen.length < 3; seen = await pool.runOnAll('remember', 7)) await setImmediate();
+  t.deepEqual(
+    await pool.runOnAll('remember', 8),
+    seen.map((values) => [...values, 8]),
+  );
 });
 
 test('before the start jobs run here', async (t) => {
@@ -108,7 +115,7 @@ test('before the start jobs run here', async (t) => {
 test('a thread that dies fails its jobs, those that wait, and all that come', async (t) => {
   const pool = openPool(t, 2);
   const runs = [
-    pool.run('die', 7),
+    pool.run('die', 7, { inSequence: true }),
     ...[1, 2, 3, 4, 5, 6].map((value) => pool.run('double', value)),
   ];
   const results = await Promise.allSettled(runs);
@@ -119,15 +126,23 @@ test('a thread that dies fails its jobs, those that wait, and all that come', as
 
 test('a script that cannot be loaded is a failure of the first job', async (t) => {
   const script = pathToFileURL('/does/not/exist.cjs');
-  const pool = createThreadPool({ threadCount: 1, jobs: JOBS, openContext, script, setup: {} });
+  const work = { jobs: JOBS, openContext, script, setup: {}, helps: false };
+  const pool = createThreadPool({ threadCount: 1, ...work });
   pool.start();
   const error = await t.throwsAsync(pool.run('double', 1));
   t.regex(String(error?.message), /^run worker thread: Cannot find module/);
   await pool.close();
 });
 
+test('jobs are done here while threads are not ready', async (t) => {
+  const pool = openPool(t, 2, { isSlow: true });
+  const results = await Promise.all([1, 2, 3, 4, 5].map((value) => pool.run('double', value)));
+  t.deepEqual(results, [2, 4, 6, 8, 10]);
+});
+
 test('closing waits for what has begun and drops what waits', async (t) => {
   const pool = openPool(t, 1);
+  await pool.run('remember', 1, { inSequence: true });
   const runs = Array.from({ length: 50 }, (_, i) => pool.run('double', i));
   const settled = Promise.allSettled(runs);
   await pool.close();
