@@ -27,6 +27,8 @@ export interface BlockScanOptions {
   readonly threadCount: number;
   /** Whether blocks that cannot be read are marked, instead of ending the work. */
   readonly skipsUnreadable?: boolean;
+  /** Portions that the caller holds while it takes the next one; 1 if left out. */
+  readonly heldPortions?: number;
   /** What other jobs over the same memory need ({@link BlockScan.pool}). */
   readonly setup?: Pick<JobSetup, 'digest' | 'compression'>;
   readonly signal?: AbortSignal;
@@ -40,8 +42,10 @@ export interface KindRun extends BlockRun {
 }
 
 const PART_LENGTH = 1024 * 1024;
-/** One is filled, one is looked at by the caller. */
-const SLOTS_BESIDES = 3;
+/** With fewer, who waits for the oldest part has often none to digest meanwhile. */
+const PARTS_PER_THREAD = 5;
+/** One is filled, one is given to the caller. */
+const SLOTS_BESIDES = 2;
 
 /** Reads images, one after another. */
 export class BlockScan {
@@ -49,21 +53,22 @@ export class BlockScan {
   readonly #ring: SegmentRing;
   readonly #pool: JobPool;
   readonly #partLength: number;
-  readonly #slotCount: number;
+  /** Parts under way at a time. */
+  readonly #mostAhead: number;
   readonly #digest: BlockDigest;
   readonly #zeros: ZeroDigests;
 
   constructor(options: BlockScanOptions) {
-    const { blockSize, digest, threadCount } = options;
+    const { blockSize, digest, threadCount, heldPortions = 1 } = options;
     this.options = options;
     this.#partLength = Math.max(1, Math.floor(PART_LENGTH / blockSize)) * blockSize;
-    this.#slotCount = 2 * (threadCount + 1) + SLOTS_BESIDES;
+    this.#mostAhead = PARTS_PER_THREAD * (threadCount + 1);
     this.#digest = createBlockDigest(digest);
     this.#zeros = new ZeroDigests(this.#digest, blockSize);
     this.#ring = new SegmentRing({
       reservedSize: 0,
       slotSize: this.#partLength,
-      slotCount: this.#slotCount,
+      slotCount: this.#mostAhead + SLOTS_BESIDES + heldPortions,
       copy: copyBytes,
     });
     const setup = { ...options.setup, memory: this.#ring.memory, blockDigest: digest };
@@ -81,8 +86,8 @@ export class BlockScan {
   }
 
   /**
-   * The image in order. The caller releases every portion, and all of them but one before it takes
-   * the next.
+   * The image in order. The caller releases every portion, and holds no more of them than it has said when it
+   * takes the next.
    * @throws PipelineError `ABORTED`, `SOURCE_CHANGED`, `IO`
    */
   async *scan(source: ImageSource): AsyncGenerator<BlockPortion> {
@@ -90,8 +95,7 @@ export class BlockScan {
     if ((source.size ?? Number.POSITIVE_INFINITY) >= WORTH_THREADS) this.#pool.start();
     const layout = { length: this.#partLength, blockSize };
     const parts = source.parts(this.#ring, layout);
-    const most = this.#slotCount - SLOTS_BESIDES;
-    yield* inOrder(parts, (part) => this.#portionOf(part), { most, signal });
+    yield* inOrder(parts, (part) => this.#portionOf(part), { most: this.#mostAhead, signal });
   }
 
   async close(): Promise<void> {
