@@ -1,6 +1,6 @@
 /**
- * Where changed blocks of an image go: a file or device with its map, the store of a chain, a delta, a
- * session with another machine. Whoever reads the image (scan-blocks.node.ts) does not know which.
+ * Where changed blocks of an image go: a file or device with its map, or a new image. Who gives them, a
+ * scan, a session or a version that is restored, does not know which.
  */
 import type { BlockRun, BlockTable } from '../../formats/block-table.ts';
 

@@ -14,7 +14,7 @@ import { createBlockDigest } from '../../digest/block-digest.node.ts';
 import { type LocalStoreDescription, openLocalStore } from '../../local-store.node.ts';
 import { hasLooseChunks } from '../../maintain/store-folder.node.ts';
 import type { JobPool } from '../../work/jobs.node.ts';
-import type { BlockSink, SinkResult } from '../block-sink.ts';
+import type { SinkResult } from '../block-sink.ts';
 import { PackWriter, type WrittenPacks } from './pack-writer.node.ts';
 
 export interface PackSinkOptions {
@@ -40,15 +40,30 @@ export interface PackSinkResult extends SinkResult {
 /** Blocks of a job. */
 const JOB_BLOCKS = 64;
 
-/** A block that is to be stored. */
-interface NewBlock {
-  /** Of its digest, and of its bytes, in what was given. */
-  readonly at: number;
-  readonly start: number;
-  readonly length: number;
+/** Blocks that differ from what was known. */
+export interface ChangedRun extends BlockRun {
+  /** 32 bytes for each block. */
+  readonly digests: Uint8Array;
+  /** In the memory of the pool; undefined if all are zeros. */
+  readonly bytes: Uint8Array | undefined;
 }
 
-export class PackSink implements BlockSink {
+/** A block that the store does not have. */
+interface NewBlock {
+  readonly id: Uint8Array;
+  readonly bytes: Uint8Array;
+}
+
+/** What was begun with some runs of blocks. */
+export interface BegunRuns {
+  readonly runs: readonly ChangedRun[];
+  readonly blocks: readonly NewBlock[];
+  /** Bytes of the stored form of each of these blocks, which has taken the place of the block. */
+  readonly storedLengths: Uint32Array;
+}
+
+export class PackSink {
+  /** What is known of the image; {@link begin} keeps it true. */
   readonly known: BlockTable;
   readonly #pool: JobPool;
   readonly #writer: PackWriter;
@@ -57,6 +72,8 @@ export class PackSink implements BlockSink {
   readonly #loose: ManagedChunkStore | undefined;
   readonly #digest: DigestName;
   readonly #runs: VersionRun[] = [];
+  /** Blocks that were begun and are not in a pack yet. */
+  readonly #begun = new Set<string>();
   #changedBytes = 0;
   #holeBytes = 0;
 
@@ -69,14 +86,28 @@ export class PackSink implements BlockSink {
     this.#loose = hasLooseChunks(store.folder) ? openLocalStore(store) : undefined;
   }
 
-  async write(run: BlockRun, digests: Uint8Array, bytes: Uint8Array | undefined): Promise<void> {
+  /**
+   * Takes runs of blocks, all behind those of the calls before, and begins to compress what the store
+   * does not have. Not to be waited for before the next call.
+   */
+  begin(runs: readonly ChangedRun[]): Promise<BegunRuns> {
     const { known } = this;
-    const end = run.first + run.count;
-    if (end > known.count) known.resize(end * known.blockSize);
-    known.set(run.first, digests);
-    this.#note(run, bytes === undefined);
-    if (bytes === undefined) await this.#writeZeros(run, digests);
-    else await this.#store(await this.#newBlocks(run, digests, bytes), { digests, bytes });
+    for (const run of runs) {
+      const end = run.first + run.count;
+      if (end > known.count) known.resize(end * known.blockSize);
+      known.set(run.first, run.digests);
+      this.#note(run);
+    }
+    return this.#compress(runs);
+  }
+
+  /** Puts blocks into the pack, whose memory is free afterwards; in the order in which they were begun. */
+  async write({ runs, blocks, storedLengths }: BegunRuns): Promise<void> {
+    for (const run of runs) if (run.bytes === undefined) await this.#writeZeros(run);
+    for (const [i, { id, bytes }] of blocks.entries()) {
+      await this.#add(id, bytes.subarray(0, storedLengths[i]), bytes.length);
+      this.#begun.delete(keyOf(id));
+    }
   }
 
   async finish(size: number): Promise<PackSinkResult> {
@@ -95,74 +126,60 @@ export class PackSink implements BlockSink {
     await this.#loose?.close();
   }
 
-  #note({ first, count }: BlockRun, isZeros: boolean): void {
-    const bytes = count * this.known.blockSize;
-    this.#changedBytes += bytes;
-    if (isZeros) this.#holeBytes += bytes;
+  #note({ first, count, bytes }: ChangedRun): void {
+    const isZeros = bytes === undefined;
+    const length = count * this.known.blockSize;
+    this.#changedBytes += length;
+    if (isZeros) this.#holeBytes += length;
     const last = this.#runs.at(-1);
     if (last?.isZeros === isZeros && last.first + last.count === first) {
       this.#runs[this.#runs.length - 1] = { ...last, count: last.count + count };
     } else this.#runs.push({ first, count, isZeros });
   }
 
-  /** All blocks of zeros are equal, but perhaps the last one. */
-  async #writeZeros({ first, count }: BlockRun, digests: Uint8Array): Promise<void> {
-    for (const i of count === 1 ? [0] : [0, count - 1]) {
-      const id = digests.subarray(i * DIGEST_LENGTH, (i + 1) * DIGEST_LENGTH);
-      const length = this.known.sizeOf(first + i);
-      if (await this.#isThere(id)) continue;
-      await this.#writer.add(id, 0, new Uint8Array(length), length);
-    }
-  }
-
-  async #newBlocks(
-    { count }: BlockRun,
-    digests: Uint8Array,
-    bytes: Uint8Array,
-  ): Promise<readonly NewBlock[]> {
-    const { blockSize } = this.known;
+  async #compress(runs: readonly ChangedRun[]): Promise<BegunRuns> {
     const blocks: NewBlock[] = [];
-    const here = new Set<string>();
-    for (let i = 0; i < count; i++) {
-      const at = i * DIGEST_LENGTH;
-      const id = digests.subarray(at, at + DIGEST_LENGTH);
-      if (this.#isPacked(id) || (await this.#isLoose(id))) continue;
-      const key = Buffer.from(id.buffer, id.byteOffset, id.length).toString('latin1');
-      if (here.has(key)) continue;
-      here.add(key);
-      const start = i * blockSize;
-      blocks.push({ at, start, length: Math.min(blockSize, bytes.length - start) });
-    }
-    return blocks;
-  }
-
-  async #store(
-    blocks: readonly NewBlock[],
-    { digests, bytes }: { readonly digests: Uint8Array; readonly bytes: Uint8Array },
-  ): Promise<void> {
+    for (const run of runs) await this.#addNewBlocks(run, blocks);
+    const storedLengths = new Uint32Array(blocks.length);
     const jobs: Promise<void>[] = [];
-    let previous: Promise<void> = Promise.resolve();
     for (let first = 0; first < blocks.length; first += JOB_BLOCKS) {
       const part = blocks.slice(first, first + JOB_BLOCKS);
-      const addresses = part.map(({ start }) => bytes.byteOffset + start);
-      const lengths = part.map(({ length }) => length);
-      const encoded = this.#pool.run('encodeBlocks', { addresses, lengths });
-      const before = previous;
-      previous = encoded.then(async (storedLengths) => {
-        await before;
-        for (const [i, { at, start, length }] of part.entries()) {
-          const stored = bytes.subarray(start, start + storedLengths[i]);
-          if (await this.#writer.add(digests, at, stored, length)) this.#packs.refresh();
-        }
-      });
-      jobs.push(previous);
+      const addresses = part.map(({ bytes }) => bytes.byteOffset);
+      const lengths = part.map(({ bytes }) => bytes.length);
+      const job = this.#pool.run('encodeBlocks', { addresses, lengths });
+      jobs.push(job.then((stored) => storedLengths.set(stored, first)));
     }
+    // No job works on memory that others have got meanwhile.
     const ended = await Promise.allSettled(jobs);
     for (const job of ended) if (job.status === 'rejected') throw job.reason;
+    return { runs, blocks, storedLengths };
   }
 
-  async #isThere(id: Uint8Array): Promise<boolean> {
-    return this.#isPacked(id) || (await this.#isLoose(id));
+  async #addNewBlocks({ count, digests, bytes }: ChangedRun, blocks: NewBlock[]): Promise<void> {
+    if (bytes === undefined) return;
+    const { blockSize } = this.known;
+    for (let i = 0; i < count; i++) {
+      const id = digests.subarray(i * DIGEST_LENGTH, (i + 1) * DIGEST_LENGTH);
+      if (this.#isPacked(id) || (await this.#isLoose(id))) continue;
+      const key = keyOf(id);
+      if (this.#begun.has(key)) continue;
+      this.#begun.add(key);
+      blocks.push({ id, bytes: bytes.subarray(i * blockSize, (i + 1) * blockSize) });
+    }
+  }
+
+  /** All blocks of zeros are equal, but perhaps the last one. */
+  async #writeZeros({ first, count, digests }: ChangedRun): Promise<void> {
+    for (const i of count === 1 ? [0] : [0, count - 1]) {
+      const id = digests.subarray(i * DIGEST_LENGTH, (i + 1) * DIGEST_LENGTH);
+      if (this.#isPacked(id) || (await this.#isLoose(id))) continue;
+      const length = this.known.sizeOf(first + i);
+      await this.#add(id, new Uint8Array(length), length);
+    }
+  }
+
+  async #add(id: Uint8Array, stored: Uint8Array, plainLength: number): Promise<void> {
+    if (await this.#writer.add(id, 0, stored, plainLength)) this.#packs.refresh();
   }
 
   #isPacked(id: Uint8Array): boolean {
@@ -172,6 +189,10 @@ export class PackSink implements BlockSink {
   #isLoose(id: Uint8Array): boolean | Promise<boolean> {
     return this.#loose?.has(chunkIdFromBytes(id)) ?? false;
   }
+}
+
+function keyOf(id: Uint8Array): string {
+  return Buffer.from(id.buffer, id.byteOffset, id.length).toString('latin1');
 }
 
 /** Makes a table as long as the image is, whose last block is known already. */

@@ -8,11 +8,12 @@ import type { DigestName } from '../../../formats/chunk-id.ts';
 import { PipelineError } from '../../errors.ts';
 import type { LocalStoreDescription } from '../../local-store.node.ts';
 import { type ProgressSink, progressOf } from '../../progress.ts';
+import { inOrder } from '../../work/in-order.ts';
 import type { ImageSource } from '../source/image-source.node.ts';
 import { type OpenedImage, sourceOf } from '../source/open-image.node.ts';
 import { type BlockPortion, BlockScan, type KindRun } from '../source/scan-blocks.node.ts';
 import { rememberSource } from '../source/source-state.node.ts';
-import { PackSink, type PackSinkResult } from './pack-sink.node.ts';
+import { type BegunRuns, PackSink, type PackSinkResult } from './pack-sink.node.ts';
 
 export interface StoreImageOptions {
   readonly store: LocalStoreDescription;
@@ -46,6 +47,7 @@ export async function storeImage(
     blockSize: known.blockSize,
     digest,
     threadCount,
+    heldPortions: heldPortions(threadCount),
     setup: { digest, compression: store.compression },
     ...(signal ? { signal } : {}),
   });
@@ -69,21 +71,45 @@ async function writeAll(
   scan: BlockScan,
   source: ImageSource,
   sink: PackSink,
-  { onProgress }: StoreImageOptions,
+  { threadCount, signal, onProgress }: StoreImageOptions,
 ): Promise<number> {
   let size = 0;
-  for await (const portion of scan.scan(source)) {
+  const begin = (portion: BlockPortion) => beginPortion(portion, sink);
+  const most = heldPortions(threadCount);
+  for await (const begun of inOrder(scan.scan(source), begin, { most, signal })) {
+    const { portion } = begun;
     try {
-      for (const run of portion.changedRuns(sink.known)) {
-        await sink.write(run, portion.digestsOf(run), bytesOf(portion, run, sink.known));
-      }
+      await sink.write(begun);
     } finally {
-      portion.release();
+      begun.release();
     }
     size = portion.start + portion.length;
     onProgress?.(progressOf('put', size, source.size));
   }
   return size;
+}
+
+/** Enough for all threads to compress, while further portions are read. */
+function heldPortions(threadCount: number): number {
+  return threadCount + 1;
+}
+
+async function beginPortion(
+  portion: BlockPortion,
+  sink: PackSink,
+): Promise<BegunRuns & { readonly portion: BlockPortion; release(): void }> {
+  const release = (): void => portion.release();
+  try {
+    const runs = Array.from(portion.changedRuns(sink.known), (run) => ({
+      ...run,
+      digests: portion.digestsOf(run),
+      bytes: bytesOf(portion, run, sink.known),
+    }));
+    return { ...(await sink.begin(runs)), portion, release };
+  } catch (error) {
+    release();
+    throw error;
+  }
 }
 
 /** Of a stream nobody knows the size before its end: how long a short block is, its bytes tell. */

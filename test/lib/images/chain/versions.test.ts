@@ -120,6 +120,26 @@ test('a put stores what is new, in one pack', async (t) => {
   t.is(readdirSync(join(store, 'packs')).length, 6);
 });
 
+for (const threadCount of [0, 1, 3]) {
+  test(`${threadCount} threads: what an image has often is stored once`, async (t) => {
+    const folder = temporaryFolder(t);
+    const block = noise(BLOCK, 5);
+    const image = Buffer.alloc(24 * MIB + 100);
+    // Everywhere the same block and the same pair of blocks, so that jobs at the same time have the same ones.
+    for (let at = 0; at + 8 * BLOCK <= image.length; at += 8 * BLOCK) {
+      image.set(block, at);
+      image.set(noise(2 * BLOCK, 6), at + 3 * BLOCK);
+      image.set(noise(BLOCK, 10 + (at % 77)), at + 6 * BLOCK);
+    }
+    const options = { store: join(folder, 's.castr'), name: 'disk', threadCount };
+    writeFileSync(join(folder, 'image'), image);
+    const { statistics } = await putVersion({ ...options, input: join(folder, 'image') });
+    t.is(statistics.newChunkCount, new Set(blocksOf(image)).size);
+    await getVersion({ ...options, output: join(folder, 'out') });
+    t.true(readFileSync(join(folder, 'out')).equals(image));
+  });
+}
+
 test('a version from a stream is that of the file', async (t) => {
   const { folder, options, images } = await chainOf(t);
   async function* pieces() {
