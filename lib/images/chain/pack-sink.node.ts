@@ -37,6 +37,7 @@ export interface PackSinkResult extends SinkResult {
   readonly packs: WrittenPacks;
 }
 
+const NO_LENGTHS = new Uint32Array(0);
 /** Blocks of a job. */
 const JOB_BLOCKS = 64;
 
@@ -90,7 +91,7 @@ export class PackSink {
    * Takes runs of blocks, all behind those of the calls before, and begins to compress what the store
    * does not have. Not to be waited for before the next call.
    */
-  begin(runs: readonly ChangedRun[]): Promise<BegunRuns> {
+  begin(runs: readonly ChangedRun[]): BegunRuns | Promise<BegunRuns> {
     const { known } = this;
     for (const run of runs) {
       const end = run.first + run.count;
@@ -98,7 +99,8 @@ export class PackSink {
       known.set(run.first, run.digests);
       this.#note(run);
     }
-    return this.#compress(runs);
+    const hasBytes = runs.some(({ bytes }) => bytes !== undefined);
+    return hasBytes ? this.#compress(runs) : { runs, blocks: [], storedLengths: NO_LENGTHS };
   }
 
   /** Puts blocks into the pack, whose memory is free afterwards; in the order in which they were begun. */

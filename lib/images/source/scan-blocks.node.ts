@@ -43,7 +43,7 @@ export interface KindRun extends BlockRun {
 
 const PART_LENGTH = 1024 * 1024;
 /** With fewer, who waits for the oldest part has often none to digest meanwhile. */
-const PARTS_PER_THREAD = 5;
+const PARTS_PER_THREAD = 3;
 /** One is filled, one is given to the caller. */
 const SLOTS_BESIDES = 2;
 
