@@ -1,8 +1,6 @@
 /** `syncStore` of the library: an image as index and store (spec/api.md, "syncStore"). */
 import { existsSync } from 'node:fs';
-import { DIGEST_LENGTH } from '../../formats/block-digest.ts';
 import { encodeBlockIndex } from '../../formats/block-index.ts';
-import type { BlockTable } from '../../formats/block-table.ts';
 import { hexOf } from '../../formats/bytes.ts';
 import type { DigestName } from '../../formats/chunk-id.ts';
 import { rootOfTable } from '../../formats/image-root.ts';
@@ -72,17 +70,18 @@ export async function syncStore(options: SyncStoreOptions): Promise<SyncStoreRes
       const older = olderIndex(path);
       const digest = options.digest ?? older?.digest ?? 'sha256';
       const blockSize = options.blockSize ?? older?.table.blockSize ?? blockSizeFor(image.size);
-      // What the older index says may be in another store: this one is asked.
-      const known = emptyTable({ blockSize });
-      const { size, root, packs } = await storeImage(image, {
+      const isLike = older?.digest === digest && older.table.blockSize === blockSize;
+      const known = isLike ? older.table : emptyTable({ blockSize });
+      const { size, root, changedBytes, packs } = await storeImage(image, {
+        // What the older index says may be in another store.
+        isStored: false,
         ...{ digest, known, signal, onProgress: options.onProgress, onWarning: options.onWarning },
         store: describeChainStore(options, digest),
         threadCount: options.threadCount ?? defaultThreadCount(),
         ...(options.onSourceChange ? { onSourceChange: options.onSourceChange } : {}),
       });
       const text = hexOf(root);
-      const isLike = older?.digest === digest;
-      const isChanged = !isLike || older.root !== text;
+      const isChanged = older?.digest !== digest || older.root !== text;
       if (isChanged) {
         const flags = recordedFlags({ digest }, 0n);
         const sink = await openFileSink(path, { mode: MODE & (image.mode ?? MODE) });
@@ -96,7 +95,7 @@ export async function syncStore(options: SyncStoreOptions): Promise<SyncStoreRes
       }
       const statistics = {
         imageBytes: size,
-        changedBytes: changedBytes(known, isLike ? older.table : undefined),
+        changedBytes: Math.min(changedBytes, size),
         newChunkCount: packs.chunkCount,
         storedBytes: packs.bytes,
         totalMs: performance.now() - started,
@@ -109,16 +108,6 @@ export async function syncStore(options: SyncStoreOptions): Promise<SyncStoreRes
   } finally {
     image.close();
   }
-}
-
-function changedBytes(now: BlockTable, before: BlockTable | undefined): number {
-  if (before === undefined || before.blockSize !== now.blockSize) return now.size;
-  const digests = now.digests();
-  let bytes = 0;
-  for (let i = 0; i < now.count; i++) {
-    if (!before.has(i, digests, i * DIGEST_LENGTH)) bytes += now.sizeOf(i);
-  }
-  return bytes;
 }
 
 /** @throws PipelineError `UNSAFE_TARGET` for what shall not be replaced */

@@ -41,8 +41,8 @@ const NO_LENGTHS = new Uint32Array(0);
 /** Blocks of a job. */
 const JOB_BLOCKS = 64;
 
-/** Blocks that differ from what was known. */
-export interface ChangedRun extends BlockRun {
+/** Blocks that are to be in the store. */
+export interface StoredRun extends BlockRun {
   /** 32 bytes for each block. */
   readonly digests: Uint8Array;
   /** In the memory of the pool; undefined if all are zeros. */
@@ -57,7 +57,7 @@ interface NewBlock {
 
 /** What was begun with some runs of blocks. */
 export interface BegunRuns {
-  readonly runs: readonly ChangedRun[];
+  readonly runs: readonly StoredRun[];
   readonly blocks: readonly NewBlock[];
   /** Bytes of the stored form of each of these blocks, which has taken the place of the block. */
   readonly storedLengths: Uint32Array;
@@ -91,13 +91,13 @@ export class PackSink {
    * Takes runs of blocks, all behind those of the calls before, and begins to compress what the store
    * does not have. Not to be waited for before the next call.
    */
-  begin(runs: readonly ChangedRun[]): BegunRuns | Promise<BegunRuns> {
+  begin(runs: readonly StoredRun[]): BegunRuns | Promise<BegunRuns> {
     const { known } = this;
     for (const run of runs) {
       const end = run.first + run.count;
       if (end > known.count) known.resize(end * known.blockSize);
-      known.set(run.first, run.digests);
       this.#note(run);
+      known.set(run.first, run.digests);
     }
     const hasBytes = runs.some(({ bytes }) => bytes !== undefined);
     return hasBytes ? this.#compress(runs) : { runs, blocks: [], storedLengths: NO_LENGTHS };
@@ -128,18 +128,20 @@ export class PackSink {
     await this.#loose?.close();
   }
 
-  #note({ first, count, bytes }: ChangedRun): void {
+  #note({ first, count, digests, bytes }: StoredRun): void {
     const isZeros = bytes === undefined;
-    const length = count * this.known.blockSize;
-    this.#changedBytes += length;
-    if (isZeros) this.#holeBytes += length;
+    const { blockSize } = this.known;
+    for (let i = 0; i < count; i++) {
+      if (!this.known.has(first + i, digests, i * DIGEST_LENGTH)) this.#changedBytes += blockSize;
+    }
+    if (isZeros) this.#holeBytes += count * blockSize;
     const last = this.#runs.at(-1);
     if (last?.isZeros === isZeros && last.first + last.count === first) {
       this.#runs[this.#runs.length - 1] = { ...last, count: last.count + count };
     } else this.#runs.push({ first, count, isZeros });
   }
 
-  async #compress(runs: readonly ChangedRun[]): Promise<BegunRuns> {
+  async #compress(runs: readonly StoredRun[]): Promise<BegunRuns> {
     const blocks: NewBlock[] = [];
     for (const run of runs) await this.#addNewBlocks(run, blocks);
     const storedLengths = new Uint32Array(blocks.length);
@@ -157,7 +159,7 @@ export class PackSink {
     return { runs, blocks, storedLengths };
   }
 
-  async #addNewBlocks({ count, digests, bytes }: ChangedRun, blocks: NewBlock[]): Promise<void> {
+  async #addNewBlocks({ count, digests, bytes }: StoredRun, blocks: NewBlock[]): Promise<void> {
     if (bytes === undefined) return;
     const { blockSize } = this.known;
     for (let i = 0; i < count; i++) {
@@ -171,7 +173,7 @@ export class PackSink {
   }
 
   /** All blocks of zeros are equal, but perhaps the last one. */
-  async #writeZeros({ first, count, digests }: ChangedRun): Promise<void> {
+  async #writeZeros({ first, count, digests }: StoredRun): Promise<void> {
     for (const i of count === 1 ? [0] : [0, count - 1]) {
       const id = digests.subarray(i * DIGEST_LENGTH, (i + 1) * DIGEST_LENGTH);
       if (this.#isPacked(id) || (await this.#isLoose(id))) continue;

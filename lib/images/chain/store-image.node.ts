@@ -18,8 +18,10 @@ import { type BegunRuns, PackSink, type PackSinkResult } from './pack-sink.node.
 export interface StoreImageOptions {
   readonly store: LocalStoreDescription;
   readonly digest: DigestName;
-  /** What was stored before, in blocks of the size that is wanted; changed to what is stored now. */
+  /** What the image was before, in blocks of the size that is wanted; changed to what it is now. */
   readonly known: BlockTable;
+  /** Whether all of that is certainly in the store (default); otherwise the store is asked for each block. */
+  readonly isStored?: boolean;
   /** Threads besides the caller's. */
   readonly threadCount: number;
   /** Whether an image that changed while it was read is an error, or only reported. */
@@ -71,10 +73,12 @@ async function writeAll(
   scan: BlockScan,
   source: ImageSource,
   sink: PackSink,
-  { threadCount, signal, onProgress }: StoreImageOptions,
+  { isStored = true, threadCount, signal, onProgress }: StoreImageOptions,
 ): Promise<number> {
   let size = 0;
-  const begin = (portion: BlockPortion) => beginPortion(portion, sink);
+  const begin = (portion: BlockPortion) => {
+    return beginPortion(portion, isStored ? portion.changedRuns(sink.known) : portion.runs(), sink);
+  };
   const most = heldPortions(threadCount);
   for await (const begun of inOrder(scan.scan(source), begin, { most, signal })) {
     const { portion } = begun;
@@ -96,11 +100,12 @@ function heldPortions(threadCount: number): number {
 
 async function beginPortion(
   portion: BlockPortion,
+  found: Iterable<KindRun>,
   sink: PackSink,
 ): Promise<BegunRuns & { readonly portion: BlockPortion; release(): void }> {
   const release = (): void => portion.release();
   try {
-    const runs = Array.from(portion.changedRuns(sink.known), (run) => ({
+    const runs = Array.from(found, (run) => ({
       ...run,
       digests: portion.digestsOf(run),
       bytes: bytesOf(portion, run, sink.known),

@@ -6,6 +6,7 @@ import { isCasError } from '../../../../formats/errors.ts';
 import { gc } from '../../../../lib/api/gc.node.ts';
 import { getVersion } from '../../../../lib/api/get-version.node.ts';
 import { putVersion } from '../../../../lib/api/put-version.node.ts';
+import { syncStore } from '../../../../lib/api/sync-store.node.ts';
 import { verify } from '../../../../lib/api/verify.node.ts';
 import { pruneVersions, tagVersion, versions } from '../../../../lib/api/versions.node.ts';
 import { noise } from '../../../helpers/golden.ts';
@@ -139,6 +140,27 @@ for (const threadCount of [0, 1, 3]) {
     t.true(readFileSync(join(folder, 'out')).equals(image));
   });
 }
+
+test('an index that is there says what has changed, and nothing of what the store has', async (t) => {
+  const folder = temporaryFolder(t);
+  const [index, input] = [join(folder, 'x.caibx'), join(folder, 'image')];
+  const first = Buffer.concat([noise(12 * MIB + 7)]);
+  const second = changed(first, 1);
+  const third = changed(second, 2, 11 * MIB);
+  const wanted = [first.length, differing(first, second), differing(second, third)];
+  for (const [i, image] of [first, second, third].entries()) {
+    writeFileSync(input, image);
+    const store = join(folder, `${i}.castr`);
+    const { isChanged, statistics } = await syncStore({ input, index, store });
+    t.true(isChanged);
+    t.is(statistics.changedBytes, wanted[i]);
+    t.is(statistics.newChunkCount, new Set(blocksOf(image)).size);
+    t.true((await verify({ expected: { input: index, store } })).isGood);
+    const again = await syncStore({ input, index, store });
+    t.false(again.isChanged);
+    t.like(again.statistics, { changedBytes: 0, newChunkCount: 0 });
+  }
+});
 
 test('a version from a stream is that of the file', async (t) => {
   const { folder, options, images } = await chainOf(t);
