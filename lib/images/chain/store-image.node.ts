@@ -58,7 +58,8 @@ export async function storeImage(
   const sink = new PackSink({ store, digest, known, pool: scan.pool });
   try {
     const source = await sourceOf(image);
-    if (source.size !== undefined) known.resize(source.size);
+    // Of a stream nobody knows where it ends: what was the short last block may be any block in it.
+    known.resize(source.size ?? known.count * known.blockSize);
     const size = await writeAll(scan, source, sink, options);
     const difference = state?.difference();
     if (difference !== undefined) tellChange(image.label, difference, options);

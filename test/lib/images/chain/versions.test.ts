@@ -173,6 +173,34 @@ test('a version from a stream is that of the file', async (t) => {
   t.true((await restored({ folder, options, images }, 'latest')).equals(images[2]));
 });
 
+test('streams of any size follow each other, in chains and with an index', async (t) => {
+  const folder = temporaryFolder(t);
+  const chain = { store: join(folder, 's.castr'), name: 'disk' };
+  const indexed = { store: join(folder, 'i.castr'), index: join(folder, 'x.caibx') };
+  const base = Buffer.concat([noise(3 * BLOCK), Buffer.alloc(2 * BLOCK), noise(3 * BLOCK, 2)]);
+  const sizes = [3 * BLOCK + 5, 8, 8 * BLOCK, 4 * BLOCK + 9, 3, 5 * BLOCK, 5 * BLOCK + 1, 0, 9, 8];
+  for (const [i, size] of [...sizes, ...sizes.toReversed()].entries()) {
+    const image = base.subarray(0, size > 8 ? size : size * BLOCK);
+    for (const isZero of [false, true]) {
+      const last = isZero ? Buffer.alloc(i % 3 === 0 ? 5 : BLOCK + 5) : Buffer.alloc(0);
+      const wanted = Buffer.concat([image, last]);
+      async function* pieces() {
+        yield wanted.subarray(0, 7000);
+        yield wanted.subarray(7000);
+      }
+      const { id, root } = await putVersion({ ...chain, blockSize: BLOCK, input: pieces() });
+      const output = join(folder, 'out');
+      await getVersion({ ...chain, at: id, output });
+      t.true(readFileSync(output).equals(wanted), `version ${i} of ${wanted.length} bytes`);
+      const synced = await syncStore({ ...indexed, blockSize: BLOCK, input: pieces() });
+      t.is(synced.root, root);
+      const expected = { input: indexed.index, store: indexed.store };
+      t.true((await verify({ expected })).isGood, `index ${i}`);
+    }
+  }
+  t.true((await verify({ expected: { input: chain.store } })).isGood);
+});
+
 test('onto an image that is there only what differs is written', async (t) => {
   const { folder, options, images } = await chainOf(t);
   const output = join(folder, 'disk');
